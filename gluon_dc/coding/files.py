@@ -1,0 +1,42 @@
+"""Files that are either the old one or the new one, whatever happens in between."""
+import os
+import tempfile
+
+
+def write_atomically(path, write):
+    """Call ``write(file)`` with a binary file that becomes `path` once it is complete.
+
+    The bytes go to a temporary file in the same folder, reach the disk, and only then take the
+    name. On any error or interrupt the temporary file is removed and an earlier file at `path` is
+    untouched.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+    write : callable taking a binary file object open for writing
+
+    Raises
+    ------
+    OSError
+        The folder is missing or not writable, or the disk is full. The message names `path`.
+    """
+    path = os.fspath(path)
+    folder = os.path.dirname(path) or "."
+    descriptor, temporary = tempfile.mkstemp(prefix=os.path.basename(path) + ".", dir=folder)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, _default_mode())
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _default_mode():
+    """Permissions an ordinary new file would get; mkstemp's are for its owner alone."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask

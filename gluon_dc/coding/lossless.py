@@ -1,0 +1,98 @@
+"""Arrays as bytes without loss: plain or as float16 where that is exact, all values or only those that are not zero."""
+
+import math
+
+import numpy as np
+
+from .errors import FormatError
+
+DTYPES = ("<f4", "<f2", "<f8", "|i1", "|u1", "<i4", "<i8")
+AS_FLOAT16 = 8
+WITHOUT_ZEROS = 16
+
+
+def pack_array(array: np.ndarray) -> tuple[int, bytes]:
+    """Form byte (0..31) and the bytes of the smallest form of an array of one of DTYPES; ties to the simpler form.
+
+    Form: index into DTYPES, plus AS_FLOAT16 where float32 values travel as float16 (only if that gives back every
+    bit, those of NaN and -0.0 included), plus WITHOUT_ZEROS where a bitmap, highest bit first, says which values have
+    a bit other than zero, and only those follow. Little-endian, C order. Raises ValueError for another dtype.
+    """
+    form = dtype_index(array)
+    flat = np.ascontiguousarray(array, DTYPES[form]).reshape(-1)
+    if (half := _exact_half(flat)) is not None:
+        form, flat = form + AS_FLOAT16, half
+    present = flat.view(f"u{flat.itemsize}") != 0
+    sparse_nbytes = -(-flat.size // 8) + int(np.count_nonzero(present)) * flat.itemsize
+    if sparse_nbytes < flat.nbytes:
+        return form + WITHOUT_ZEROS, np.packbits(present).tobytes() + flat[present].tobytes()
+    return form, flat.tobytes()
+
+
+def unpack_array(form: int, data, shape: tuple[int, ...]) -> np.ndarray:
+    """Read-only array of `shape` from the form byte and exactly its bytes. Raises FormatError for others.
+
+    Assumes a shape that was checked: it is allocated.
+    """
+    dtype, stored = form_dtypes(form)
+    size = math.prod(shape)
+    if form & WITHOUT_ZEROS:
+        flat = _with_zeros(data, size, stored)
+    elif len(data) != size * stored.itemsize:
+        raise FormatError(f"array data has {len(data)} bytes, shape {shape} takes {size * stored.itemsize}")
+    else:
+        flat = np.frombuffer(data, stored)
+    result = flat.astype(dtype.newbyteorder("=")).reshape(shape)
+    result.flags.writeable = False
+    return result
+
+
+def dtype_index(array: np.ndarray) -> int:
+    """Index into DTYPES. Raises ValueError for a dtype that is not there."""
+    names = [np.dtype(code).name for code in DTYPES]
+    if array.dtype.name not in names:
+        raise ValueError(f"dtype {array.dtype} cannot be stored, expected one of {', '.join(names)}")
+    return names.index(array.dtype.name)
+
+
+def form_dtypes(form: int) -> tuple[np.dtype, np.dtype]:
+    """Dtype of the array and dtype of the stored values for a form byte. Raises FormatError for an unknown form."""
+    index = form & 7
+    if not 0 <= form < 32 or index >= len(DTYPES) or (form & AS_FLOAT16 and DTYPES[index] != "<f4"):
+        raise FormatError(f"unknown array form {form:#04x}")
+    return np.dtype(DTYPES[index]), np.dtype("<f2" if form & AS_FLOAT16 else DTYPES[index])
+
+
+def pack_plain(values: np.ndarray) -> bytes:
+    """float32 (n,) as little-endian float16 where that is exact, else as float32."""
+    half = _exact_half(values)
+    return (values.astype("<f4") if half is None else half).tobytes()
+
+
+def plain_nbytes(values: np.ndarray) -> int:
+    """len(pack_plain(values))."""
+    return values.size * (4 if _exact_half(values) is None else 2)
+
+
+def _exact_half(values: np.ndarray) -> np.ndarray | None:
+    if values.dtype != np.float32:
+        return None
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        half = values.astype("<f2")
+    return half if np.array_equal(half.astype(np.float32).view(np.uint32), values.view(np.uint32)) else None
+
+
+def _with_zeros(data, size: int, stored: np.dtype) -> np.ndarray:
+    bitmap = np.frombuffer(data[:-(-size // 8)], np.uint8)
+    if bitmap.size != -(-size // 8):
+        raise FormatError(f"bitmap has {bitmap.size} bytes, {size} values take {-(-size // 8)}")
+    if size % 8 and bitmap[-1] & (0xFF >> size % 8):
+        raise FormatError(f"padding bits of the bitmap are not zero: last byte is {bitmap[-1]:#04x}")
+    present = np.unpackbits(bitmap, count=size).view(bool)
+    values = data[bitmap.size:]
+    nbytes = int(np.count_nonzero(present)) * stored.itemsize
+    if len(values) != nbytes:
+        raise FormatError(f"{len(values)} bytes follow the bitmap, its values take {nbytes}")
+    flat = np.zeros(size, stored)
+    flat[present] = np.frombuffer(values, stored)
+    return flat

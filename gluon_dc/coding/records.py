@@ -1,0 +1,177 @@
+"""The records of a .gdc header: one per tensor, its name, form and sizes; and the tensors' sections."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from . import huffman
+from .errors import FormatError, located
+from .lossless import dtype_index, form_dtypes, pack_array, pack_plain, plain_nbytes, unpack_array
+from .relative import MAX_REL_BITS
+from .tensor import PackedTensor
+from .wire import Cursor, write_varint
+
+MAX_RANK = 8
+NAME_ENDINGS = ("", ".weight", ".bias", ".gamma", ".beta", ".running_mean", ".running_var")
+
+CODED = 0x80
+HALF_CODEBOOK = 0x40
+GAP_TABLE = 0x20
+CODE_TABLE = 0x10
+REL_BITS = 0x0F
+
+
+class Record(NamedTuple):
+    """What the header says of one tensor. codebook_size and entries are 0 for a lossless array; gap_nbytes is 0
+    where the gap stream's size follows from the rest."""
+
+    name: str
+    form: int
+    shape: tuple[int, ...]
+    codebook_size: int
+    entries: int
+    gap_nbytes: int
+    section_nbytes: int
+
+    @property
+    def decoded_nbytes(self) -> int:
+        """Bytes of the decoded array; a dimension of 0 counts as 1, so that no other one can be absurd beside it."""
+        itemsize = 4 if self.form & CODED else form_dtypes(self.form)[0].itemsize
+        return itemsize * math.prod(max(1, extent) for extent in self.shape)
+
+
+def write_tensor(name: str, tensor, previous_name: str) -> tuple[bytes, bytes]:
+    """Record and section of a PackedTensor or lossless array."""
+    fields = []
+    if isinstance(tensor, PackedTensor):
+        form, section = _coded_form(tensor), _coded_section(tensor)
+        fields.append(bytes([tensor.codebook.size - 1]))
+        if tensor.rel_bits:
+            fields.append(write_varint(tensor.entries))
+        if form & GAP_TABLE:
+            fields.append(write_varint(len(tensor.gap_stream)))
+    else:
+        form, section = pack_array(tensor)
+    shape = bytes([len(tensor.shape)]) + b"".join(map(write_varint, tensor.shape))
+    fields.append(write_varint(len(section)))
+    return _write_name(name, previous_name) + bytes([form]) + shape + b"".join(fields), section
+
+
+def read_record(header: Cursor, previous_name: str) -> Record:
+    """The next record of a header. FormatError for one that is cut short or contradicts itself."""
+    start = header.position
+    with located(f"tensor record at byte {start}"):
+        name = _read_name(header, previous_name)
+    with located(f"tensor {name!r}, record at byte {start}"):
+        form = header.take(1, "form")[0]
+        _check_form(form)
+        rank = header.take(1, "rank")[0]
+        if rank > MAX_RANK:
+            raise FormatError(f"{rank} dimensions, expected at most {MAX_RANK}")
+        shape = tuple(header.varint("dimension") for _ in range(rank))
+        codebook_size = entries = gap_nbytes = 0
+        if form & CODED:
+            codebook_size = header.take(1, "codebook size")[0] + 1
+            entries = header.varint("entries") if form & REL_BITS else math.prod(shape)
+            gap_nbytes = header.varint("gap stream size") if form & GAP_TABLE else 0
+        return Record(name, form, shape, codebook_size, entries, gap_nbytes, header.varint("section size"))
+
+
+def read_section(record: Record, section: memoryview) -> PackedTensor | np.ndarray:
+    """The tensor of a record from the bytes of its section. ValueError for bytes that do not fit the record.
+
+    Assumes that record.decoded_nbytes was found acceptable.
+    """
+    if not record.form & CODED:
+        return unpack_array(record.form, section, record.shape)
+    cursor = Cursor(section)
+    rel_bits = record.form & REL_BITS
+    dtype = np.dtype("<f2" if record.form & HALF_CODEBOOK else "<f4")
+    values = np.frombuffer(cursor.take((record.codebook_size - 1) * dtype.itemsize, "codebook"), dtype)
+    code_lengths = _read_table(cursor, record.form & CODE_TABLE, record.codebook_size)
+    gap_lengths = _read_table(cursor, record.form & GAP_TABLE, 2**rel_bits) if rel_bits else np.zeros(0, np.uint8)
+    flat_gap_nbytes = -(-record.entries * rel_bits // 8)
+    gap_nbytes = record.gap_nbytes if record.form & GAP_TABLE else flat_gap_nbytes
+    code_stream = cursor.take(cursor.left - gap_nbytes, "code stream")
+    return PackedTensor(
+        shape=record.shape, rel_bits=rel_bits, codebook=np.concatenate([np.zeros(1, np.float32), values]),
+        entries=record.entries, code_lengths=code_lengths, gap_lengths=gap_lengths,
+        code_stream=bytes(code_stream), gap_stream=bytes(cursor.take(cursor.left, "gap stream")))
+
+
+def check_storable(name: str, tensor) -> None:
+    """ValueError or TypeError, naming the tensor, for a name or tensor that a file cannot hold."""
+    if not isinstance(name, str) or not name:
+        raise ValueError(f"a tensor name is a non-empty string, got {name!r}")
+    name.encode()
+    if isinstance(tensor, PackedTensor):
+        return
+    if not isinstance(tensor, np.ndarray):
+        raise TypeError(f"tensor {name!r}: expected a PackedTensor or a NumPy array, got {type(tensor).__name__}")
+    if tensor.ndim > MAX_RANK:
+        raise ValueError(f"tensor {name!r}: {tensor.ndim} dimensions, expected at most {MAX_RANK}")
+    try:
+        dtype_index(tensor)
+    except ValueError as error:
+        raise ValueError(f"tensor {name!r}: {error}") from None
+
+
+def _write_name(name: str, previous_name: str) -> bytes:
+    ending, stem = _split(name)
+    previous_stem = _split(previous_name)[1]
+    shared = 0
+    while shared < min(len(stem), len(previous_stem)) and stem[shared] == previous_stem[shared]:
+        shared += 1
+    rest = stem[shared:]
+    return write_varint(8 * shared + ending) + write_varint(len(rest)) + rest
+
+
+def _read_name(header: Cursor, previous_name: str) -> str:
+    shared, ending = divmod(header.varint("name"), 8)
+    previous_stem = _split(previous_name)[1]
+    if ending >= len(NAME_ENDINGS) or shared > len(previous_stem):
+        raise FormatError(f"name with ending {ending} of 0..{len(NAME_ENDINGS) - 1} that shares {shared} bytes "
+                          f"with {previous_stem!r}")
+    rest = header.take(header.varint("name size"), "name")
+    name = (previous_stem[:shared] + bytes(rest)).decode() + NAME_ENDINGS[ending]
+    if not name:
+        raise FormatError("empty name")
+    return name
+
+
+def _split(name: str) -> tuple[int, bytes]:
+    # Index of the name's ending and the bytes before it.
+    for index, ending in enumerate(NAME_ENDINGS[1:], 1):
+        if name.endswith(ending):
+            return index, name[:-len(ending)].encode()
+    return 0, name.encode()
+
+
+def _check_form(form: int) -> None:
+    if not form & CODED:
+        form_dtypes(form)
+    elif form & REL_BITS > MAX_REL_BITS:
+        raise FormatError(f"rel_bits {form & REL_BITS}, expected 0..{MAX_REL_BITS}")
+    elif form & GAP_TABLE and not form & REL_BITS:
+        raise FormatError("a gap table in dense mode (rel_bits 0), which has no gaps")
+
+
+def _coded_form(tensor: PackedTensor) -> int:
+    return (CODED | tensor.rel_bits
+            | (HALF_CODEBOOK if plain_nbytes(tensor.codebook[1:]) < 4 * (tensor.codebook.size - 1) else 0)
+            | (CODE_TABLE if tensor.code_table else 0)
+            | (GAP_TABLE if tensor.gap_table else 0))
+
+
+def _coded_section(tensor: PackedTensor) -> bytes:
+    return b"".join([pack_plain(tensor.codebook[1:]), tensor.code_table, tensor.gap_table,
+                     tensor.code_stream, tensor.gap_stream])
+
+
+def _read_table(cursor: Cursor, is_stored: int, n_symbols: int) -> np.ndarray:
+    if not is_stored:
+        return huffman.flat_lengths(n_symbols)
+    lengths, nbytes = huffman.read_lengths(cursor.data[cursor.position:], n_symbols)
+    cursor.take(nbytes, "code length table")
+    return lengths

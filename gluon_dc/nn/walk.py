@@ -1,0 +1,168 @@
+"""Walking a net: which layers have a weight that can be compressed, under which structural names."""
+from dataclasses import dataclass
+
+import numpy as np
+from mxnet import gluon
+from mxnet.gluon import nn
+from mxnet.gluon.nn import conv_layers
+
+from .layers import CodedLayer, MaskedLayer
+from .parameters import SharedWeight, value
+from ..coding import CodedTensor
+
+_TRANSPOSED = (nn.Conv1DTranspose, nn.Conv2DTranspose, nn.Conv3DTranspose)
+_WEIGHTED = (nn.Dense, conv_layers._Conv, nn.Embedding)
+_WEIGHT_ATTRIBUTES = ("weight", "mask", "codebook", "codes", "kept_codes", "positions")
+
+
+@dataclass(frozen=True)
+class WeightedLayer:
+    """One weight that can be compressed, and the layers that use it.
+
+    Attributes
+    ----------
+    name : str
+        Structural name of the weight in the plain net (``features.0.weight``). A weight that
+        several layers share goes by the first of its names.
+    blocks : tuple of HybridBlock
+    """
+
+    name: str
+    blocks: tuple
+
+    @property
+    def is_masked(self):
+        return isinstance(self.blocks[0], MaskedLayer)
+
+    @property
+    def is_coded(self):
+        return isinstance(self.blocks[0], CodedLayer) or isinstance(self.parameter, SharedWeight)
+
+    @property
+    def parameter(self):
+        """The Parameter that is trained: the weight, or the codebook of a coded layer."""
+        return getattr(self.blocks[0], self.weight_attributes[0])
+
+    @property
+    def weight_attributes(self):
+        """Names of the attributes that make up the weight, in the order of registration."""
+        return [name for name in self.blocks[0]._reg_params if name in _WEIGHT_ATTRIBUTES]
+
+    @property
+    def plain_parameter_name(self):
+        """Name of the weight Parameter of the plain layer."""
+        return self.parameter.name.removesuffix("_codebook")
+
+    @property
+    def shape(self):
+        return tuple(getattr(self.blocks[0], "weight_shape", None) or self.parameter.shape)
+
+    def array(self):
+        """The weight the forward pass uses: float32, pruned weights 0.0."""
+        if self.is_coded:
+            return self.coded_tensor().decode()
+        weight = value(self.parameter)
+        # The optimizer's momentum moves pruned weights behind their mask.
+        return np.where(self.mask(), weight, 0) if self.is_masked else weight
+
+    def coded_tensor(self):
+        """The `CodedTensor` of a coded layer."""
+        if isinstance(self.parameter, SharedWeight):
+            return CodedTensor(value(self.parameter.codebook), self.parameter.codes)
+        return self.blocks[0].coded_tensor()
+
+    def mask(self):
+        """bool, shape of the weight, True = kept."""
+        if self.is_masked:
+            return value(self.blocks[0].mask) != 0
+        if self.is_coded:
+            return self.coded_tensor().mask
+        return np.ones(self.shape, bool)
+
+
+def named_blocks(net):
+    """Every block of the net once, with the first of its structural names, in forward-walk order."""
+    seen = {}
+
+    def visit(block, name):
+        if id(block) in seen:
+            return
+        seen[id(block)] = (name, block)
+        for key, child in block._children.items():
+            visit(child, f"{name}.{key}" if name else key)
+
+    visit(net, "")
+    return list(seen.values())
+
+
+def weighted_layers(net, transposed=False):
+    """The net's compressible weights, in the order of its layers.
+
+    Parameters
+    ----------
+    net : gluon.Block
+    transposed : bool
+        Transposed convolutions too. Their weight must not be computed in the forward pass
+        (MXNet 1.9.1 fails in backward), so they can be shared with a dense gradient only.
+
+    Returns
+    -------
+    list of WeightedLayer
+
+    Raises
+    ------
+    ValueError
+        A weight whose shape is not known yet or that is not initialized.
+    """
+    blocks_of = {}
+    for name, block in named_blocks(net):
+        if not isinstance(block, _WEIGHTED) or isinstance(block, _TRANSPOSED) and not transposed:
+            continue
+        parameter = block._reg_params.get("codebook") or block._reg_params["weight"]
+        _check_ready(parameter, name)
+        _, blocks = blocks_of.setdefault(id(parameter), (f"{name}.weight" if name else "weight", []))
+        blocks.append(block)
+    return [WeightedLayer(name, tuple(blocks)) for name, blocks in blocks_of.values()]
+
+
+def plain_parameters(net):
+    """Structural name in the plain net -> ``WeightedLayer`` or Parameter, each Parameter once.
+
+    Weights come as `WeightedLayer`; masks, codes and positions are part of them and have no entry.
+    """
+    layers = {id(layer.parameter): layer for layer in weighted_layers(net, transposed=True)}
+    found, seen = {}, set()
+    for block_name, block in named_blocks(net):
+        for key, parameter in block._reg_params.items():
+            if id(parameter) in seen:
+                continue
+            seen.add(id(parameter))
+            if id(parameter) in layers:
+                layer = layers[id(parameter)]
+                found[layer.name] = layer
+            elif not (isinstance(block, (MaskedLayer, CodedLayer)) and key in _WEIGHT_ATTRIBUTES):
+                found[f"{block_name}.{key}" if block_name else key] = parameter
+    return found
+
+
+def refresh_graphs(net):
+    """Make hybridized blocks build their graphs anew.
+
+    A hybridized net goes on running the graph of its first call, whatever has become of its
+    layers since.
+    """
+    for _, block in named_blocks(net):
+        if isinstance(block, gluon.HybridBlock):
+            block._clear_cached_op()
+
+
+def _check_ready(parameter, name):
+    if parameter._data is not None:
+        return
+    unknown = parameter.shape is None or any(size <= 0 for size in parameter.shape)
+    if unknown:
+        raise ValueError(f"layer {name!r}: the shape of its weight is not known yet "
+                         f"(now {parameter.shape}); run one forward pass, or give the layer its "
+                         "in_units / in_channels")
+    raise ValueError(f"layer {name!r}: its weight is not initialized; call net.initialize() "
+                     "or load its parameters first")

@@ -1,0 +1,124 @@
+"""Where the bytes of a .gdc file go: every one of them, by part and by layer."""
+
+from dataclasses import dataclass
+
+from gluon_dc.coding import PackedTensor
+from gluon_dc.report.accounting import LayerRow, layer_rows
+from gluon_dc.report.tables import count, decimal, format_table, times
+
+# Key in CompressedModel.part_nbytes() -> what people call it, in the order of the table.
+PARTS = {
+    "codes": "codes",
+    "gaps": "gaps",
+    "codebook": "codebooks",
+    "tables": "Huffman tables",
+    "arrays": "biases and other lossless arrays",
+    "graph": "graph",
+    "metadata": "metadata",
+    "header": "header",
+    "checksums": "checksums",
+}
+FILE = ""  # the key under which part_nbytes() lists what belongs to no tensor
+
+
+@dataclass(frozen=True)
+class TensorSize:
+    """One tensor of a file: its bytes by part, and what the same array takes plainly.
+
+    kind: "coded" or "lossless". kept: kept weights of a coded tensor, None for a lossless one. dense_nbytes: as
+    float32, or of the array's own dtype for a lossless one. Record and checksum of the tensor are not in here: they
+    are in the file's header and checksums.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    kept: int | None
+    part_nbytes: dict[str, int]
+    dense_nbytes: int
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the tensor in the file."""
+        return sum(self.part_nbytes.values())
+
+
+@dataclass(frozen=True)
+class SizeReport:
+    """Bytes of a .gdc file; `str` gives tables, `to_dict` plain JSON types.
+
+    nbytes: the file. dense_nbytes: all its arrays, plainly. part_nbytes: bytes by part (keys of PARTS), which sum to
+    nbytes exactly. tensors: a TensorSize each. rows: the paper's accounting, see `accounting.layer_rows`.
+    """
+
+    nbytes: int
+    dense_nbytes: int
+    part_nbytes: dict[str, int]
+    tensors: tuple[TensorSize, ...]
+    rows: tuple[LayerRow, ...]
+
+    @property
+    def ratio(self) -> float:
+        """Compression ratio: dense_nbytes / nbytes, every byte of the file counted."""
+        return self.dense_nbytes / self.nbytes
+
+    def to_dict(self) -> dict:
+        """The report as plain JSON types."""
+        return {
+            "nbytes": self.nbytes, "dense_nbytes": self.dense_nbytes, "ratio": self.ratio,
+            "part_nbytes": dict(self.part_nbytes),
+            "tensors": [{**vars(tensor), "shape": list(tensor.shape), "nbytes": tensor.nbytes} for tensor in self.tensors],
+            "paper_accounting": [row.to_dict() for row in self.rows],
+        }
+
+    def __str__(self) -> str:
+        return "\n\n".join([_parts_table(self), _tensors_table(self)])
+
+
+def size_report(model) -> SizeReport:
+    """Count the bytes of a CompressedModel's file by part and by tensor.
+
+    Raises FormatError for streams that do not decode (the kept weights are counted from them).
+    """
+    parts = model.part_nbytes()
+    rows = layer_rows(model)
+    kept = {row.name: row.kept for row in rows}
+    tensors = tuple(_tensor_size(name, tensor, kept.get(name), parts[name]) for name, tensor in model.items())
+    totals = {part: sum(of_one.get(part, 0) for of_one in parts.values()) for part in PARTS}
+    dense_nbytes = sum(tensor.dense_nbytes for tensor in tensors)
+    return SizeReport(sum(totals.values()), dense_nbytes, totals, tensors, tuple(rows))
+
+
+def _tensor_size(name, tensor, kept, part_nbytes):
+    if isinstance(tensor, PackedTensor):
+        return TensorSize(name, "coded", tensor.shape, kept, dict(part_nbytes), 4 * tensor.size)
+    return TensorSize(name, "lossless", tensor.shape, None, dict(part_nbytes), tensor.nbytes)
+
+
+def _parts_table(report):
+    rows = [
+        [PARTS[part], count(nbytes), decimal(100 * nbytes / report.nbytes, 1)]
+        for part, nbytes in report.part_nbytes.items() if nbytes
+    ]
+    rows += [None, ["the file", count(report.nbytes), "100.0"]]
+    title = (
+        f"{count(report.nbytes)} bytes for {count(report.dense_nbytes)} dense ones: "
+        f"{times(report.ratio)}, every byte counted"
+    )
+    return format_table(["part", "bytes", "% of file"], rows, title)
+
+
+def _tensors_table(report):
+    rows = []
+    for tensor in report.tensors:
+        parts = tensor.part_nbytes
+        coded = tensor.kind == "coded"
+        size = tensor.dense_nbytes // 4 if coded else None
+        rows.append([
+            tensor.name, tensor.kind, "x".join(map(str, tensor.shape)) or "scalar",
+            decimal(100 * tensor.kept / max(1, size), 1) if coded else None,
+            *(count(parts.get(part)) for part in ("codes", "gaps", "codebook", "tables", "arrays")),
+            count(tensor.nbytes), times(tensor.dense_nbytes / tensor.nbytes) if tensor.nbytes else None,
+        ])
+    headings = ["tensor", "travels", "shape", "kept %", "codes", "gaps", "code-\nbook", "tables", "lossless", "bytes", "ratio"]
+    return format_table(headings, rows, "Bytes of each tensor", text_columns=2)

@@ -1,0 +1,147 @@
+"""The symbol streams of a packed model: how often each symbol occurs, and what coding makes of it."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from gluon_dc.coding import FormatError, PackedTensor, huffman, pack, unpack
+
+REFERENCE_LIMIT = 100_000  # symbols; the readable decoder takes about a second for as many
+
+
+@dataclass(frozen=True, eq=False)
+class Stream:
+    """One stream of a packed tensor, decoded and counted.
+
+    tensor: its name. kind: "codes" or "gaps". counts: int64 (n,), occurrences of each symbol of the alphabet.
+    fixed_bits: width of a symbol in fixed-width coding. code_lengths: uint8 (n,), the code that the file uses.
+    nbytes, table_nbytes: bytes of the stream and of its packed table of code lengths in the file.
+    """
+
+    tensor: str
+    kind: str
+    counts: np.ndarray
+    fixed_bits: int
+    code_lengths: np.ndarray
+    nbytes: int
+    table_nbytes: int
+
+    @property
+    def symbols(self) -> int:
+        """Number of symbols in the stream."""
+        return int(self.counts.sum())
+
+    @property
+    def used(self) -> int:
+        """Number of different symbols in the stream."""
+        return int(np.count_nonzero(self.counts))
+
+    @property
+    def coded_bits(self) -> int:
+        """Bits of the stream as it stands in the file, its padding not included."""
+        return huffman.encoded_bits(self.counts, self.code_lengths)
+
+    @property
+    def huffman_bits(self) -> int:
+        """Bits of the stream under the Huffman code of its own counts, whatever the file uses; no table."""
+        return huffman.encoded_bits(self.counts, huffman.code_lengths(self.counts))
+
+    @property
+    def entropy_bits(self) -> float:
+        """Zero-order entropy of the whole stream in bits."""
+        return huffman.entropy_bits(self.counts)
+
+    @property
+    def fixed_nbytes(self) -> int:
+        """Bytes of the stream in fixed-width coding."""
+        return -(-self.symbols * self.fixed_bits // 8)
+
+    @property
+    def bound_nbytes(self) -> float:
+        """Zero-order entropy in bytes, not rounded: no code of symbols one by one goes below it."""
+        return self.entropy_bits / 8
+
+    @property
+    def percent_above_bound(self) -> float | None:
+        """How far the stream's bytes (without its table) are above the bound; None where the bound is 0."""
+        return 100 * (self.nbytes / self.bound_nbytes - 1) if self.bound_nbytes else None
+
+    def to_dict(self) -> dict:
+        """The numbers as plain JSON types; bits a symbol as means, 0.0 for an empty stream."""
+        per_symbol = 1 / max(1, self.symbols)
+        return {
+            "tensor": self.tensor, "stream": self.kind, "symbols": self.symbols, "used": self.used,
+            "alphabet": len(self.counts), "entropy_bits_per_symbol": self.entropy_bits * per_symbol,
+            "mean_code_bits": self.coded_bits * per_symbol, "fixed_bits": self.fixed_bits, "nbytes": self.nbytes,
+            "table_nbytes": self.table_nbytes, "fixed_nbytes": self.fixed_nbytes, "bound_nbytes": self.bound_nbytes,
+            "percent_above_bound": self.percent_above_bound,
+        }
+
+
+def tensor_streams(name, packed) -> list[Stream]:
+    """Decode and count the streams of a PackedTensor: codes, and gaps unless it is in dense mode (rel_bits 0).
+
+    Raises FormatError that names the tensor where a stream does not decode.
+    """
+    # unpack checks what the streams cannot know: codes outside the codebook, entries past the end.
+    unpack(packed, name)
+    codes, gaps = _symbols(packed, huffman.decode)
+    streams = [_stream(name, "codes", codes, packed.code_lengths, packed.code_bits, packed.code_stream, packed.code_table)]
+    if packed.rel_bits:
+        streams.append(
+            _stream(name, "gaps", gaps, packed.gap_lengths, packed.rel_bits, packed.gap_stream, packed.gap_table)
+        )
+    return streams
+
+
+def model_streams(model) -> list[Stream]:
+    """`tensor_streams` of every packed tensor of a CompressedModel, in its order."""
+    return [stream for name, packed in packed_tensors(model) for stream in tensor_streams(name, packed)]
+
+
+def packed_tensors(model) -> list[tuple[str, PackedTensor]]:
+    """(name, PackedTensor) of the tensors that are coded; those that travel losslessly are left out."""
+    return [(name, tensor) for name, tensor in model.items() if isinstance(tensor, PackedTensor)]
+
+
+def check_reference(name, packed, limit=REFERENCE_LIMIT) -> bool:
+    """Decode both streams with the slow reference decoder too and compare: True, or False where they are too long.
+
+    limit: most symbols that are decoded this way. Raises FormatError where the two decoders disagree.
+    """
+    if packed.entries > limit:
+        return False
+    pairs = zip(_symbols(packed, huffman.decode), _symbols(packed, huffman.decode_reference))
+    for kind, (fast, slow) in zip(("codes", "gaps"), pairs):
+        if not np.array_equal(fast, slow):
+            first = int(np.flatnonzero(fast != slow)[0])
+            raise FormatError(
+                f"tensor {name!r}, {kind}: symbol {first} is {fast[first]} to the fast decoder and {slow[first]} "
+                "to the reference decoder: one of them has a bug, please report it with this file"
+            )
+    return True
+
+
+def recode(model, coder, keep_rel_bits=True):
+    """Return the model with every packed tensor coded by "huffman" or "fixed"; its decoded weights stay bit for bit.
+
+    keep_rel_bits: keep each tensor's width of gaps, else choose the one with the fewest bytes for this coder.
+    Raises FormatError for streams that do not decode, ValueError for another coder.
+    """
+    recoded = {
+        name: pack(unpack(packed, name), coder, packed.rel_bits if keep_rel_bits else None)
+        for name, packed in packed_tensors(model)
+    }
+    return replace(model, tensors={name: recoded.get(name, tensor) for name, tensor in model.items()})
+
+
+def _symbols(packed, decode):
+    codes = decode(packed.code_stream, packed.code_lengths, packed.entries)
+    if not packed.rel_bits:
+        return codes, np.zeros(0, np.uint8)
+    return codes, decode(packed.gap_stream, packed.gap_lengths, packed.entries)
+
+
+def _stream(name, kind, symbols, lengths, fixed_bits, stream, table):
+    counts = huffman.count_symbols(symbols, len(lengths))
+    return Stream(name, kind, counts, fixed_bits, lengths, len(stream), len(table))

@@ -1,0 +1,61 @@
+"""Tables of plain text: cells in, aligned lines out."""
+
+MISSING = "-"
+
+
+def format_table(headings, rows, title=None, text_columns=1):
+    """Return an aligned text table without a final line end.
+
+    headings: list of str, where "\\n" stacks a heading over several lines. rows: list of lists of the same length;
+    a cell is a str, or None for "-"; a row that is None draws a rule. The first text_columns columns are aligned
+    left, the others right. title: an optional line above. Raises ValueError for a row of another length.
+    """
+    for number, row in enumerate(rows):
+        if row is not None and len(row) != len(headings):
+            raise ValueError(f"row {number} has {len(row)} cells, but there are {len(headings)} headings")
+    body = [None if row is None else [_cell(cell) for cell in row] for row in rows]
+    head = _stack(headings)
+    widths = [max(len(line[i]) for line in head + body if line is not None) for i in range(len(headings))]
+    rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
+    lines = [_line(line, widths, text_columns) for line in head] + [rule]
+    lines += [rule if line is None else _line(line, widths, text_columns) for line in body]
+    return "\n".join(([title] if title else []) + lines)
+
+
+def printable(text):
+    """Return text as one printable line: names come from files and may hold line ends or terminal codes."""
+    return text if text.isprintable() else ascii(text)[1:-1]
+
+
+def count(number):
+    """Return an integer with thousands separated: "266,200"; None stays None."""
+    return None if number is None else f"{number:,}"
+
+
+def decimal(number, digits):
+    """Return a number with so many decimals; None stays None."""
+    return None if number is None else f"{number:.{digits}f}"
+
+
+def times(ratio):
+    """Return a compression ratio such as "40.1x"; None stays None."""
+    return None if ratio is None else f"{ratio:,.1f}x"
+
+
+def _cell(cell):
+    return MISSING if cell is None else printable(cell)
+
+
+def _stack(headings):
+    # Headings of fewer lines sink to the bottom, next to their column.
+    split = [heading.split("\n") for heading in headings]
+    height = max(len(lines) for lines in split)
+    padded = [[""] * (height - len(lines)) + lines for lines in split]
+    return [[lines[level] for lines in padded] for level in range(height)]
+
+
+def _line(cells, widths, text_columns):
+    padded = [
+        cell.ljust(width) if i < text_columns else cell.rjust(width) for i, (cell, width) in enumerate(zip(cells, widths))
+    ]
+    return "  ".join(padded).rstrip()

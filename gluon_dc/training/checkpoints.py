@@ -1,0 +1,85 @@
+"""Files of a run in progress: the epoch reached, as one .npz; a stage's outcome, as .npz and .json."""
+import json
+from pathlib import Path
+
+import mxnet as mx
+import numpy as np
+
+from ..coding import write_atomically
+from ..nn.parameters import value
+from ..nn.states import set_state_arrays, state_arrays
+
+
+def write_json(path, content):
+    """Write JSON, atomically."""
+    text = json.dumps(content, indent=1) + "\n"
+    write_atomically(path, lambda file: file.write(text.encode()))
+
+
+def write_arrays(path, arrays):
+    """Write {name: array} as .npz, atomically."""
+    write_atomically(path, lambda file: np.savez(file, **arrays))
+
+
+def read_arrays(path):
+    """Read {name: array} from .npz.
+
+    Raises
+    ------
+    ValueError
+        The file is not an .npz, or is damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # zipfile, zlib and NumPy each raise their own
+        raise ValueError(f"{path}: not a checkpoint, or damaged ({error}); delete it to train "
+                         "from the stage before") from error
+
+
+def save_progress(path, net, trainer, history):
+    """Everything that an epoch's end leaves: parameters, optimizer states, history; one file."""
+    arrays = {f"parameter.{name}": value(parameter)
+              for name, parameter in net._collect_params_with_prefix().items()}
+    arrays.update({f"trainer.{key}": array for key, array in state_arrays(trainer).items()})
+    write_arrays(path, {**arrays, "history": np.array(json.dumps(history))})
+
+
+def load_progress(path, net, trainer):
+    """Put a file of `save_progress` into a net and trainer of the same stage; returns the history."""
+    arrays = read_arrays(path)
+    for name, parameter in net._collect_params_with_prefix().items():
+        array = arrays[f"parameter.{name}"]
+        parameter.set_data(mx.nd.array(array, dtype=array.dtype))
+    set_state_arrays(trainer, {key.removeprefix("trainer."): array for key, array in arrays.items()
+                               if key.startswith("trainer.")})
+    return json.loads(str(arrays["history"]))
+
+
+def plain_arrays(net):
+    """{structural name: array} of a plain net."""
+    return {name: value(parameter)
+            for name, parameter in net._collect_params_with_prefix().items()}
+
+
+def load_plain(path, net):
+    """Put the arrays of a stage's .npz, or an MXNet .params file, into a plain net.
+
+    Raises
+    ------
+    ValueError
+        Names or shapes differ: which, and what was expected.
+    """
+    if Path(path).suffix == ".params":
+        net.load_parameters(str(path))
+        return
+    arrays = read_arrays(path)
+    parameters = net._collect_params_with_prefix()
+    for name, parameter in parameters.items():
+        found = arrays[name].shape if name in arrays else "nothing"
+        if found != tuple(parameter.shape):
+            raise ValueError(f"{path}: {name}: expected shape {tuple(parameter.shape)}, found "
+                             f"{found}; give a checkpoint of the same network")
+        parameter.set_data(mx.nd.array(arrays[name]))

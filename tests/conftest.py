@@ -1,0 +1,22 @@
+"""Shared by all tests: one thread, and the real MNIST where it is on this machine."""
+
+import os
+
+# MXNet reads it once, at import, so it stands before any import that could bring MXNet in.
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import pytest
+
+from gluon_dc.data import find_mnist
+
+
+@pytest.fixture(scope="session")
+def mnist_dir():
+    """The folder with MNIST's four files that GLUON_DC_DATA leads to; skips the test where there is none."""
+    named = os.environ.get("GLUON_DC_DATA")
+    if not named:
+        pytest.skip("GLUON_DC_DATA is not set: the real MNIST is not at hand")
+    folder = find_mnist(named)
+    if folder is None:
+        pytest.skip(f"GLUON_DC_DATA={named} holds no MNIST files")
+    return folder
