@@ -111,5 +111,5 @@ def test_the_note_says_not_mnist_and_why():
 
 def test_without_scikit_learn(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn", None)
-    with pytest.raises(ImportError, match="embedded digits need scikit-learn, .*pip install scikit-learn, or set GLUON_DC_DATA"):
+    with pytest.raises(ImportError, match="need scikit-learn, .*pip install scikit-learn, or set GLUON_DC_DATA"):
         load_digits()

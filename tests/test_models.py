@@ -89,7 +89,8 @@ def test_forward_against_numpy(net, name, images):
             parameter.set_data(mx.nd.array(values[key]))
     found = net(images).asnumpy()
     assert found.shape == (3, 10)
-    np.testing.assert_allclose(found, REFERENCES[name](images.asnumpy().astype(np.float64), values), rtol=1e-3, atol=1e-4)
+    expected = REFERENCES[name](images.asnumpy().astype(np.float64), values)
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
 
 
 def test_hybridized_equals_imperative(net, images):

@@ -1,18 +1,84 @@
-import sys,os,json,argparse
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-p=argparse.ArgumentParser(); p.add_argument("--set",nargs="*",default=[]); p.add_argument("--network",default="lenet-300-100"); p.add_argument("--out"); p.add_argument("--threads",type=int,default=1); p.add_argument("--seed",type=int,default=0); p.add_argument("--dense");p.add_argument("--pruned")
-a=p.parse_args()
-os.environ["OMP_NUM_THREADS"]=str(a.threads); os.environ["OMP_WAIT_POLICY"]="PASSIVE"
-from gluon_dc.training import *
-from gluon_dc.data import load_mnist
-kw={}
-for s in a.set:
-    k,v=s.split("=",1)
-    try: v=json.loads(v)
-    except Exception: pass
-    kw[k]=v
-s=settings_for(a.network,seed=a.seed,threads=a.threads,**kw)
-r=run_pipeline(s,load_mnist(),a.out,dense=a.dense,pruned=a.pruned)
-for st in r["stages"]:
-    print(st["stage"],"kept",st["kept"],"bytes",st["nbytes"],"val %.2f"%st["validation_error_percent"],"test",st["test_error_percent"],"s %.1f"%st["seconds"])
-print(r["file"],r["seconds"])
+#!/usr/bin/env python3
+"""Deep Compression of LeNet-300-100 or LeNet-5 on MNIST: dense training, pruning with retraining,
+sharing with centroid training, Huffman coding, one .gdc file.
+
+Interrupt it at any time: the same command goes on from the last finished epoch. Where MNIST is not
+given, cached or downloadable, it runs on scikit-learn's small digits and says so everywhere.
+"""
+import argparse
+import os
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from gluon_dc.training.settings import RECIPES, Settings, parse_per_layer, settings_for  # noqa: E402
+
+NETWORKS = sorted(RECIPES["default"])
+
+
+def parser():
+    """The command line: one option for every field of Settings."""
+    result = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0],
+                                     epilog=__doc__.partition("\n\n")[2])
+    result.add_argument("--network", choices=NETWORKS, default="lenet-300-100",
+                        help="default: %(default)s")
+    result.add_argument("--recipe", choices=list(RECIPES), default="default",
+                        help="default: as small as the paper's accuracy allows; paper: the paper's "
+                             "sparsity and bits of every layer (default: %(default)s)")
+    result.add_argument("--data-dir", metavar="DIR", help="folder with MNIST's four IDX files (default: "
+                        "$GLUON_DC_DATA, else ~/.mxnet/datasets/mnist, else a download)")
+    result.add_argument("--output-dir", metavar="DIR", type=Path,
+                        help="default: runs/NETWORK-RECIPE-seedN")
+    result.add_argument("--dense", metavar="FILE", help="start from this dense net (.npz of an "
+                        "earlier run's checkpoints, or .params)")
+    result.add_argument("--pruned", metavar="FILE", help="start from this pruned net, likewise")
+    result.add_argument("--fresh", action="store_true",
+                        help="start over instead of going on with the run in the output folder")
+    result.add_argument("--no-figures", action="store_true", help="draw no figures")
+    for item in fields(Settings):
+        if item.name != "network":
+            _add_setting(result, item)
+    return result
+
+
+def _add_setting(result, item):
+    defaults = ", ".join(f"{name} {getattr(settings_for(name), item.name)}" for name in NETWORKS)
+    kind = parse_per_layer if item.type is object else item.type
+    result.add_argument("--" + item.name.replace("_", "-"), type=kind,
+                        metavar=getattr(kind, "__name__", "value").upper().replace("PARSE_PER_LAYER", "X"),
+                        help=f"{item.metadata['help']} (default: {defaults})".replace("%", "%%"))
+
+
+def main(argv=None):
+    """Run the pipeline; returns the exit status."""
+    arguments = parser().parse_args(argv)
+    given = {item.name: getattr(arguments, item.name) for item in fields(Settings)}
+    settings = settings_for(given.pop("network"), arguments.recipe, **given)
+    folder = arguments.output_dir or Path("runs") / (
+        f"{settings.network}-{arguments.recipe}-seed{settings.seed}")
+    # MXNet reads both when it is imported; two spinning threads starve each other on a busy machine.
+    os.environ["OMP_NUM_THREADS"] = str(settings.threads)
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    from gluon_dc.data import load_mnist
+    from gluon_dc.report import write_report
+    from gluon_dc.training.run import run_pipeline
+    try:
+        dataset = load_mnist(arguments.data_dir)
+        print(dataset.note, flush=True)
+        run_pipeline(settings, dataset, folder, dense=arguments.dense, pruned=arguments.pruned,
+                     fresh=arguments.fresh)
+        print(write_report(folder, figures=not arguments.no_figures))
+    except KeyboardInterrupt:
+        print(f"\nstopped; what is finished is in {folder}: the same command goes on from there",
+              file=sys.stderr)
+        return 130
+    except (OSError, ValueError, ArithmeticError) as error:
+        print(f"mnist_lenet.py: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from .arrays import frozen
 from .errors import FormatError, located
 from .files import write_atomically
 from .records import Record, check_storable, read_record, read_section, write_tensor
@@ -17,6 +18,7 @@ from .wire import CHECKSUM_NBYTES, Cursor, checksum, write_varint
 MAGIC = b"\x89GDC"
 VERSION = 1
 MAX_DECODED_NBYTES = 2**32
+MAX_METADATA_DEPTH = 64
 HAS_GRAPH, HAS_METADATA = 1, 2
 
 
@@ -25,8 +27,8 @@ class CompressedModel:
     """A net as it travels: name -> PackedTensor or lossless array, in order, with its graph and notes.
 
     tensors: mapping of non-empty names to PackedTensor or to NumPy arrays of float32, float16, float64, int8, uint8,
-    int32 or int64 with up to 8 dimensions (copied, read-only). graph: symbol JSON or None. metadata: a dict with str
-    keys that JSON can hold, no NaN. Raises ValueError or TypeError for anything else.
+    int32 or int64 with up to 8 dimensions (copied unless read-only). graph: symbol JSON or None. metadata: a dict with
+    str keys that JSON can hold, finite, nested at most 64 deep. Raises ValueError or TypeError for anything else.
     """
 
     tensors: dict[str, PackedTensor | np.ndarray]
@@ -37,10 +39,11 @@ class CompressedModel:
         tensors = {}
         for name, tensor in self.tensors.items():
             check_storable(name, tensor)
-            tensors[name] = tensor if isinstance(tensor, PackedTensor) else _frozen_native(tensor)
+            is_array = isinstance(tensor, np.ndarray)
+            tensors[name] = frozen(tensor, tensor.dtype.newbyteorder("=")) if is_array else tensor
         object.__setattr__(self, "tensors", MappingProxyType(tensors))
         object.__setattr__(self, "metadata", dict(self.metadata))
-        _text_sections(self)
+        _texts(self)
 
     def __getitem__(self, name: str) -> PackedTensor | np.ndarray:
         return self.tensors[name]
@@ -86,19 +89,22 @@ class CompressedModel:
         A coded tensor has the parts codes, gaps, codebook and tables, a lossless one arrays. The key "" (no tensor's
         name) stands for the file itself: header (the records of all tensors included), checksums, graph, metadata.
         """
-        header, sections = _assemble(self)
+        header, texts, sections = _assemble(self)
         parts = {name: tensor.part_nbytes() if isinstance(tensor, PackedTensor) else {"arrays": len(sections[name])}
                  for name, tensor in self.items()}
-        texts = {what: len(sections.get((what,), b"")) for what in ("graph", "metadata")}
-        parts[""] = {"header": len(header), "checksums": CHECKSUM_NBYTES * (1 + len(sections)), **texts}
+        parts[""] = {
+            "header": len(header),
+            "checksums": CHECKSUM_NBYTES * (1 + len(texts) + len(sections)),
+            "graph": len(texts.get("graph", b"")),
+            "metadata": len(texts.get("metadata", b"")),
+        }
         return parts
 
 
 def dumps(model: CompressedModel) -> bytes:
     """The bytes of the .gdc file; equal models give equal bytes (with the same zlib, where there is a graph)."""
-    header, sections = _assemble(model)
-    return b"".join([header, checksum(header)] + [part for section in sections.values()
-                                                  for part in (section, checksum(section))])
+    header, texts, sections = _assemble(model)
+    return b"".join(part + checksum(part) for part in (header, *texts.values(), *sections.values()))
 
 
 def loads(data, max_decoded_nbytes: int = MAX_DECODED_NBYTES) -> CompressedModel:
@@ -115,20 +121,18 @@ def loads(data, max_decoded_nbytes: int = MAX_DECODED_NBYTES) -> CompressedModel
     _check_sizes(cursor, texts, records, max_decoded_nbytes)
     found = {}
     for what, (text_nbytes, section_nbytes) in texts.items():
-        start = cursor.position
         section = _section(cursor, section_nbytes, what)
-        with located(f"{what} at byte {start}"):
-            found[what] = _read_text(section, text_nbytes)
-    if "metadata" in found:
-        with located("metadata"):
-            found["metadata"] = _parse_metadata(found["metadata"])
+        with located(f"{what} at byte {section.position}"):
+            text = _read_text(section.take(section.left, what), text_nbytes)
+            found[what] = text if what == "graph" else _parse_metadata(text)
     tensors = {}
     for record in records:
-        start = cursor.position
         section = _section(cursor, record.section_nbytes, f"tensor {record.name!r}")
-        with located(f"tensor {record.name!r}, section at byte {start}"):
+        with located(f"tensor {record.name!r}, section at byte {section.position}"):
             tensors[record.name] = read_section(record, section)
-    return CompressedModel(tensors, found.get("graph"), found.get("metadata", {}))
+    # All but the metadata's content is known to be right by now.
+    with located("metadata"):
+        return CompressedModel(tensors, found.get("graph"), found.get("metadata", {}))
 
 
 def save(model: CompressedModel, path) -> None:
@@ -145,41 +149,44 @@ def load(path, max_decoded_nbytes: int = MAX_DECODED_NBYTES) -> CompressedModel:
         return loads(data, max_decoded_nbytes)
 
 
-def _frozen_native(array: np.ndarray) -> np.ndarray:
-    result = np.array(array, dtype=array.dtype.newbyteorder("="), order="C")
-    result.flags.writeable = False
-    return result
-
-
-def _assemble(model: CompressedModel) -> tuple[bytes, dict]:
-    # The header without its checksum, and the sections: texts under (what,), which is no name, tensors under theirs.
-    texts = _text_sections(model)
-    sections = {(what,): section for what, (_, section) in texts.items()}
+def _assemble(model: CompressedModel) -> tuple[bytes, dict[str, bytes], dict[str, bytes]]:
+    # The header without its checksum, and the sections of texts and of tensors.
+    texts = _texts(model)
+    # zlib where that is smaller, else the text itself.
+    text_sections = {what: min(text, zlib.compress(text, 9), key=len) for what, text in texts.items()}
     flags = (HAS_GRAPH if "graph" in texts else 0) | (HAS_METADATA if "metadata" in texts else 0)
     body = [bytes([flags])]
-    for text_nbytes, section in texts.values():
-        body.append(write_varint(text_nbytes) + write_varint(len(section)))
+    for what, section in text_sections.items():
+        body.append(write_varint(len(texts[what])) + write_varint(len(section)))
     body.append(write_varint(len(model)))
-    previous = ""
+    tensor_sections, previous = {}, ""
     for name, tensor in model.items():
-        record, sections[name] = write_tensor(name, tensor, previous)
+        record, tensor_sections[name] = write_tensor(name, tensor, previous)
         body.append(record)
         previous = name
     body = b"".join(body)
-    return MAGIC + write_varint(VERSION) + write_varint(len(body)) + body, sections
+    return MAGIC + write_varint(VERSION) + write_varint(len(body)) + body, text_sections, tensor_sections
 
 
-def _text_sections(model: CompressedModel) -> dict[str, tuple[int, bytes]]:
-    # Bytes of the text and its section: zlib where that is smaller, else the text itself.
+def _texts(model: CompressedModel) -> dict[str, bytes]:
     texts = {}
     if model.graph is not None:
         texts["graph"] = model.graph.encode()
     if model.metadata:
         if not all(isinstance(key, str) for key in model.metadata):
             raise TypeError(f"metadata keys must be strings, got {list(model.metadata)}")
+        if _is_deeper(model.metadata, MAX_METADATA_DEPTH):
+            raise ValueError(f"metadata is nested more than {MAX_METADATA_DEPTH} deep")
         texts["metadata"] = json.dumps(
             model.metadata, sort_keys=True, allow_nan=False, separators=(",", ":")).encode()
-    return {what: (len(text), min(text, zlib.compress(text, 9), key=len)) for what, text in texts.items()}
+    return texts
+
+
+def _is_deeper(value, depth: int) -> bool:
+    if not isinstance(value, (dict, list, tuple)):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return depth == 0 or any(_is_deeper(item, depth - 1) for item in inner)
 
 
 def _open_header(cursor: Cursor) -> Cursor:
@@ -236,11 +243,12 @@ def _check_sizes(cursor: Cursor, texts: dict, records: list[Record], max_decoded
         raise FormatError(f"file is {fault}: it has {len(cursor.data)} bytes, its header declares {expected}")
 
 
-def _section(cursor: Cursor, nbytes: int, what: str) -> memoryview:
+def _section(cursor: Cursor, nbytes: int, what: str) -> Cursor:
+    # A cursor over the next section; its checksum is right.
     start = cursor.position
-    section = cursor.take(nbytes, what)
+    cursor.take(nbytes, what)
     cursor.check(start, what)
-    return section
+    return Cursor(cursor.data, start, start + nbytes)
 
 
 def _read_text(section: memoryview, text_nbytes: int) -> str:

@@ -31,6 +31,7 @@ def cluster(values, k: int, start: str = "linear", seed: int = 0, weights=None,
     value changes its cluster or `max_iterations` are done. A cluster that ran empty is dropped; values with at most
     `k` distinct numbers give exactly those. Raises ValueError for anything else. Source: paper section 3.1.
     """
+    _check_start(start)
     data = _sort(values, k, weights)
     if max_iterations < 0:
         raise ValueError(f"max_iterations must be >= 0, got {max_iterations}")
@@ -54,6 +55,7 @@ def starting_centroids(values, k: int, start: str = "linear", seed: int = 0, wei
     squared distance to those before. optimal: the least inertia there is, over at most 2**14 groups of neighbouring
     values. Source: paper section 3.2; Arthur and Vassilvitskii, SODA 2007, for k-means++.
     """
+    _check_start(start)
     return _start(_sort(values, k, weights), k, start, seed)
 
 
@@ -66,10 +68,8 @@ def assign(values, centroids) -> np.ndarray:
     limits = _upper_limits(_checked_centroids(centroids))
     if limits.size >= 256:
         return np.searchsorted(limits, values, side="left")
-    full = np.full(2**limits.size.bit_length() - 1, np.inf, np.float32)
-    full[:limits.size] = limits
     indices = np.empty(values.size, np.uint8)
-    _assign(flat_input(values, np.float32), full, indices)
+    _assign(flat_input(values, np.float32), flat_input(limits, np.float32), indices)
     return indices.reshape(values.shape)
 
 
@@ -79,6 +79,11 @@ def inertia(values, centroids, weights=None) -> float:
     squares = values - np.asarray(centroids, np.float64)[assign(values, centroids)]
     np.square(squares, out=squares)
     return float(squares.sum() if weights is None else np.sum(squares * np.asarray(weights)))
+
+
+def _check_start(start: str) -> None:
+    if start not in STARTS:
+        raise ValueError(f"unknown start {start!r}, expected one of {', '.join(STARTS)}")
 
 
 def _sort(values, k: int, weights) -> _Sorted:
@@ -154,6 +159,7 @@ def _means(data: _Sorted, edges: np.ndarray, centroids: np.ndarray) -> np.ndarra
 
 
 def _start(data: _Sorted, k: int, start: str, seed: int) -> np.ndarray:
+    # Assumes one of STARTS.
     rng = np.random.default_rng(seed)
     values = data.values
     if start == "linear":
@@ -164,10 +170,8 @@ def _start(data: _Sorted, k: int, start: str, seed: int) -> np.ndarray:
         centroids = rng.choice(values, min(k, values.size), replace=False)
     elif start == "kmeans++":
         centroids = _plus_plus(data, k, rng)
-    elif start == "optimal":
-        centroids = _optimal(data, k)
     else:
-        raise ValueError(f"unknown start {start!r}, expected one of {', '.join(STARTS)}")
+        centroids = _optimal(data, k)
     return np.unique(centroids.astype(np.float64))
 
 
@@ -214,12 +218,9 @@ def _checked_centroids(centroids) -> np.ndarray:
 
 @njit(cache=True, nogil=True)
 def _assign(values, limits, indices):
-    # Counts the limits below each value by binary search, without branches. Assumes 2**steps - 1 ascending limits.
-    half = (limits.size + 1) >> 1
+    # Counting all limits below a value runs several of them at once; a binary search of so few is 4 times slower.
     for i in range(values.size):
         index = 0
-        step = half
-        while step > 0:
-            index += step * (limits[index + step - 1] < values[i])
-            step >>= 1
+        for j in range(limits.size):
+            index += limits[j] < values[i]
         indices[i] = index

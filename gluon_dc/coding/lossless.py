@@ -12,7 +12,7 @@ WITHOUT_ZEROS = 16
 
 
 def pack_array(array: np.ndarray) -> tuple[int, bytes]:
-    """Form byte (0..31) and the bytes of the smallest form of an array of one of DTYPES; ties to the simpler form.
+    """Form byte (0..31) and the bytes of the smallest form of an array of one of DTYPES.
 
     Form: index into DTYPES, plus AS_FLOAT16 where float32 values travel as float16 (only if that gives back every
     bit, those of NaN and -0.0 included), plus WITHOUT_ZEROS where a bitmap, highest bit first, says which values have
@@ -36,13 +36,14 @@ def unpack_array(form: int, data, shape: tuple[int, ...]) -> np.ndarray:
     """
     dtype, stored = form_dtypes(form)
     size = math.prod(shape)
+    native = dtype.newbyteorder("=")
     if form & WITHOUT_ZEROS:
-        flat = _with_zeros(data, size, stored)
+        flat = _with_zeros(data, size, stored).astype(native, copy=False)
     elif len(data) != size * stored.itemsize:
         raise FormatError(f"array data has {len(data)} bytes, shape {shape} takes {size * stored.itemsize}")
     else:
-        flat = np.frombuffer(data, stored)
-    result = flat.astype(dtype.newbyteorder("=")).reshape(shape)
+        flat = np.frombuffer(data, stored).astype(native)
+    result = flat.reshape(shape)
     result.flags.writeable = False
     return result
 
@@ -75,7 +76,8 @@ def plain_nbytes(values: np.ndarray) -> int:
 
 
 def _exact_half(values: np.ndarray) -> np.ndarray | None:
-    if values.dtype != np.float32:
+    # The values as float16, or None where that is inexact or saves nothing.
+    if values.dtype != np.float32 or values.size == 0:
         return None
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         half = values.astype("<f2")

@@ -78,26 +78,26 @@ def read_record(header: Cursor, previous_name: str) -> Record:
         return Record(name, form, shape, codebook_size, entries, gap_nbytes, header.varint("section size"))
 
 
-def read_section(record: Record, section: memoryview) -> PackedTensor | np.ndarray:
-    """The tensor of a record from the bytes of its section. ValueError for bytes that do not fit the record.
+def read_section(record: Record, section: Cursor) -> PackedTensor | np.ndarray:
+    """The tensor of a record from its section, all of it. ValueError for bytes that do not fit the record.
 
     Assumes that record.decoded_nbytes was found acceptable.
     """
     if not record.form & CODED:
-        return unpack_array(record.form, section, record.shape)
-    cursor = Cursor(section)
+        return unpack_array(record.form, section.take(section.left, "array"), record.shape)
     rel_bits = record.form & REL_BITS
     dtype = np.dtype("<f2" if record.form & HALF_CODEBOOK else "<f4")
-    values = np.frombuffer(cursor.take((record.codebook_size - 1) * dtype.itemsize, "codebook"), dtype)
-    code_lengths = _read_table(cursor, record.form & CODE_TABLE, record.codebook_size)
-    gap_lengths = _read_table(cursor, record.form & GAP_TABLE, 2**rel_bits) if rel_bits else np.zeros(0, np.uint8)
-    flat_gap_nbytes = -(-record.entries * rel_bits // 8)
-    gap_nbytes = record.gap_nbytes if record.form & GAP_TABLE else flat_gap_nbytes
-    code_stream = cursor.take(cursor.left - gap_nbytes, "code stream")
+    values = np.frombuffer(section.take((record.codebook_size - 1) * dtype.itemsize, "codebook"), dtype)
+    code_lengths = _read_table(section, record.form & CODE_TABLE, record.codebook_size)
+    gap_lengths = _read_table(section, record.form & GAP_TABLE, 2**rel_bits) if rel_bits else np.zeros(0, np.uint8)
+    gap_nbytes = record.gap_nbytes if record.form & GAP_TABLE else -(-record.entries * rel_bits // 8)
+    if gap_nbytes > section.left:
+        raise FormatError(f"gap stream takes {gap_nbytes} bytes, {section.left} are left at byte {section.position}")
+    code_stream = section.take(section.left - gap_nbytes, "code stream")
     return PackedTensor(
         shape=record.shape, rel_bits=rel_bits, codebook=np.concatenate([np.zeros(1, np.float32), values]),
         entries=record.entries, code_lengths=code_lengths, gap_lengths=gap_lengths,
-        code_stream=bytes(code_stream), gap_stream=bytes(cursor.take(cursor.left, "gap stream")))
+        code_stream=bytes(code_stream), gap_stream=bytes(section.take(gap_nbytes, "gap stream")))
 
 
 def check_storable(name: str, tensor) -> None:
@@ -169,9 +169,9 @@ def _coded_section(tensor: PackedTensor) -> bytes:
                      tensor.code_stream, tensor.gap_stream])
 
 
-def _read_table(cursor: Cursor, is_stored: int, n_symbols: int) -> np.ndarray:
+def _read_table(section: Cursor, is_stored: int, n_symbols: int) -> np.ndarray:
     if not is_stored:
         return huffman.flat_lengths(n_symbols)
-    lengths, nbytes = huffman.read_lengths(cursor.data[cursor.position:], n_symbols)
-    cursor.take(nbytes, "code length table")
+    lengths, nbytes = huffman.read_lengths(section.data[section.position:section.end], n_symbols)
+    section.take(nbytes, "code length table")
     return lengths

@@ -37,9 +37,7 @@ def share_as(weight, centroids) -> CodedTensor:
     centroids = np.asarray(centroids, np.float32)
     if not 1 <= centroids.size <= 255:
         raise ValueError(f"expected 1..255 centroids beside the zero, got {centroids.size}")
-    codes = assign(weight, centroids)
-    codes += 1
-    codes[weight == 0] = 0
+    codes = np.where(weight == 0, np.uint8(0), assign(weight, centroids) + np.uint8(1))
     return CodedTensor(np.concatenate([np.zeros(1, np.float32), centroids]), codes)
 
 

@@ -74,12 +74,14 @@ def parse_idx(data, where="<bytes>"):
 def _parse_header(data, where):
     """Return (shape, dtype, offset of the first element)."""
     if len(data) < 4:
-        raise IdxError(f"{where}: is truncated: an IDX file starts with 4 bytes, found {len(data)}: fetch the file again")
+        raise IdxError(
+            f"{where}: is truncated: an IDX file starts with 4 bytes, found {len(data)}: fetch the file again"
+        )
     zeros, code, n_dimensions = struct.unpack_from(">HBB", data)
     if zeros != 0 or code not in DTYPES:
         raise IdxError(
-            f"{where}: not an IDX file: starts with 0x{data[:4].hex()}, expected 0x0000TTDD with a known element type TT "
-            "(0x00000803 for images, 0x00000801 for labels): check that this is the right file"
+            f"{where}: not an IDX file: starts with 0x{data[:4].hex()}, expected 0x0000TTDD with a known "
+            "element type TT (0x00000803 for images, 0x00000801 for labels): check that this is the right file"
         )
     start = 4 + 4 * n_dimensions
     if n_dimensions > MAX_DIMENSIONS or len(data) < start:
@@ -102,7 +104,8 @@ def _gunzip(data, max_nbytes, where):
         raise IdxError(f"{where}: damaged gzip data ({error}): delete the file and fetch it again") from None
     if len(plain) > max_nbytes:
         raise IdxError(
-            f"{where}: decompresses to more than {max_nbytes:,} bytes: raise max_nbytes if the file is really that large"
+            f"{where}: decompresses to more than {max_nbytes:,} bytes: "
+            "raise max_nbytes if the file is really that large"
         )
     if not stream.eof:
         raise IdxError(
@@ -111,6 +114,7 @@ def _gunzip(data, max_nbytes, where):
         )
     if stream.unused_data:
         raise IdxError(
-            f"{where}: {len(stream.unused_data):,} bytes left over after the gzip data: delete the file and fetch it again"
+            f"{where}: {len(stream.unused_data):,} bytes left over after the gzip data: "
+            "delete the file and fetch it again"
         )
     return plain

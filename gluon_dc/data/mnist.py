@@ -77,7 +77,9 @@ def find_mnist(folder):
 def _require_mnist(folder):
     found = find_mnist(folder)
     if found is None:
-        raise FileNotFoundError(f"{folder}: expected {len(MD5)} MNIST files, found 0: add {_file_list(MD5)} (.gz or plain)")
+        raise FileNotFoundError(
+            f"{folder}: expected {len(MD5)} MNIST files, found 0: add {_file_list(MD5)} (.gz or plain)"
+        )
     return found
 
 
@@ -132,7 +134,8 @@ def _read_folder(folder):
             f"{folder}: expected more than {VALIDATION_IMAGES:,} training images, found {len(images):,}: "
             f"the last {VALIDATION_IMAGES:,} are the validation split, so provide the full set"
         )
-    note = f"MNIST from {folder}: {n_train:,} training, {VALIDATION_IMAGES:,} validation, {len(test_images):,} test images"
+    counts = f"{n_train:,} training, {VALIDATION_IMAGES:,} validation, {len(test_images):,} test images"
+    note = f"MNIST from {folder}: {counts}"
     if changed := train_changed + test_changed:
         note += f"; NOT the original MNIST, other bytes in {_file_list(changed)}: do not compare with published results"
     return Dataset(

@@ -10,7 +10,7 @@ from .layers import CodedLayer, MaskedLayer
 from .parameters import SharedWeight, value
 from ..coding import CodedTensor
 
-_TRANSPOSED = (nn.Conv1DTranspose, nn.Conv2DTranspose, nn.Conv3DTranspose)
+TRANSPOSED = (nn.Conv1DTranspose, nn.Conv2DTranspose, nn.Conv3DTranspose)
 _WEIGHTED = (nn.Dense, conv_layers._Conv, nn.Embedding)
 _WEIGHT_ATTRIBUTES = ("weight", "mask", "codebook", "codes", "kept_codes", "positions")
 
@@ -116,7 +116,7 @@ def weighted_layers(net, transposed=False):
     """
     blocks_of = {}
     for name, block in named_blocks(net):
-        if not isinstance(block, _WEIGHTED) or isinstance(block, _TRANSPOSED) and not transposed:
+        if not isinstance(block, _WEIGHTED) or isinstance(block, TRANSPOSED) and not transposed:
             continue
         parameter = block._reg_params.get("codebook") or block._reg_params["weight"]
         _check_ready(parameter, name)

@@ -1,14 +1,15 @@
-"""What a compressed net weighs: tables and figures beside those of the paper. Needs no MXNet."""
+"""What a compressed net weighs: tables and figures beside those of the paper. Needs no MXNet.
+
+Figures need matplotlib and are in `figures`, `charts` and `gallery`, which nothing here imports.
+"""
 
 from gluon_dc.report.accounting import LayerRow, layer_rows
+from gluon_dc.report.comparison import compressors_table, report_sections, result_tables
 from gluon_dc.report.compressors import CompressorRow, compressor_rows
+from gluon_dc.report.results import Run, load_result, read_run
 from gluon_dc.report.sizes import SizeReport, size_report
 
 __all__ = [
-    "CompressorRow",
-    "LayerRow",
-    "SizeReport",
-    "compressor_rows",
-    "layer_rows",
-    "size_report",
+    "CompressorRow", "LayerRow", "Run", "SizeReport", "compressor_rows", "compressors_table", "layer_rows",
+    "load_result", "read_run", "report_sections", "result_tables", "size_report",
 ]

@@ -3,7 +3,8 @@
 What is counted, for each coded tensor and nothing else:
 
 - P+Q (pruned and quantized): entries * (code_bits + rel_bits), plus a full codebook of 2**code_bits float32 values.
-  Entries are the kept weights and the fillers of the relative index; both widths are those of the file.
+  Entries are the kept weights and the fillers of the relative index, or every weight in dense mode (rel_bits 0);
+  both widths are those of the file.
 - P+Q+H (Huffman-coded too): the bits of both streams under their Huffman codes, plus the same codebook. These codes
   are made of the streams' own counts, even where the file keeps a stream at fixed width because the table that a
   Huffman code needs would cost more than it saves.

@@ -16,9 +16,13 @@ SOURCE = "Han, Mao, Dally. Deep Compression. ICLR 2016, arXiv:1510.00149v5"
 
 @dataclass(frozen=True)
 class PaperNetwork:
-    """A row of Table 1: errors in percent, sizes in bytes, ratio = dense size / compressed size."""
+    """A row of Table 1: errors in percent, sizes in bytes, ratio = dense size / compressed size.
+
+    dataset: what the network was trained on (section 5), "mnist" or "imagenet".
+    """
 
     network: str
+    dataset: str
     top1_error_percent_ref: float
     top1_error_percent: float
     top5_error_percent_ref: float | None
@@ -56,10 +60,10 @@ class PaperTable:
 
 
 TABLE1 = {
-    "lenet-300-100": PaperNetwork("LeNet-300-100", 1.64, 1.58, None, None, 1_070_000, 27_000, 40),
-    "lenet-5": PaperNetwork("LeNet-5", 0.80, 0.74, None, None, 1_720_000, 44_000, 39),
-    "alexnet": PaperNetwork("AlexNet", 42.78, 42.78, 19.73, 19.70, 240_000_000, 6_900_000, 35),
-    "vgg-16": PaperNetwork("VGG-16", 31.50, 31.17, 11.32, 10.91, 552_000_000, 11_300_000, 49),
+    "lenet-300-100": PaperNetwork("LeNet-300-100", "mnist", 1.64, 1.58, None, None, 1_070_000, 27_000, 40),
+    "lenet-5": PaperNetwork("LeNet-5", "mnist", 0.80, 0.74, None, None, 1_720_000, 44_000, 39),
+    "alexnet": PaperNetwork("AlexNet", "imagenet", 42.78, 42.78, 19.73, 19.70, 240_000_000, 6_900_000, 35),
+    "vgg-16": PaperNetwork("VGG-16", "imagenet", 31.50, 31.17, 11.32, 10.91, 552_000_000, 11_300_000, 49),
 }
 
 TABLE2 = PaperTable(

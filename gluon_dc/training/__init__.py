@@ -1,5 +1,7 @@
-"""From data to a file: the stages of the method as one run that can be interrupted and goes on."""
-from .run import run_pipeline
-from .settings import DEFAULTS, Settings, help_of, settings_for
+"""From data to a file: the stages of the method as one run that can be interrupted and goes on.
 
-__all__ = ["run_pipeline", "Settings", "DEFAULTS", "settings_for", "help_of"]
+Importing this package does not import MXNet, so that a script can set its threads first.
+"""
+from .settings import RECIPES, Settings, settings_for
+
+__all__ = ["RECIPES", "Settings", "settings_for"]

@@ -73,7 +73,7 @@ def load_plain(path, net):
         Names or shapes differ: which, and what was expected.
     """
     if Path(path).suffix == ".params":
-        net.load_parameters(str(path))
+        _load_params(path, net)
         return
     arrays = read_arrays(path)
     parameters = net._collect_params_with_prefix()
@@ -83,3 +83,13 @@ def load_plain(path, net):
             raise ValueError(f"{path}: {name}: expected shape {tuple(parameter.shape)}, found "
                              f"{found}; give a checkpoint of the same network")
         parameter.set_data(mx.nd.array(arrays[name]))
+
+
+def _load_params(path, net):
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    try:
+        net.load_parameters(str(path))
+    except (AssertionError, ValueError, mx.MXNetError) as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise ValueError(f"{path}: not the parameters of this network ({reason})") from error

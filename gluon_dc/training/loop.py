@@ -31,14 +31,14 @@ def cosine_rate(first, done):
 
 
 def batches(images, labels, batch_size, shift, rng):
-    """Shuffled, shifted minibatches of one epoch as NDArrays; the last, smaller one is left out.
+    """Shuffled, shifted minibatches of one epoch as NDArrays.
 
-    Yields (float32 images in 0..1, labels).
+    Yields (float32 images in 0..1, labels). A last, smaller batch is left out, unless it is the only one.
     """
     order = rng.permutation(len(labels))
     x = mx.nd.array(shifted(images[order], shift, rng), dtype=np.uint8)
     y = mx.nd.array(labels[order])
-    for begin in range(0, len(labels) // batch_size * batch_size, batch_size):
+    for begin in range(0, max(1, len(labels) // batch_size) * batch_size, batch_size):
         yield to_input(x[begin:begin + batch_size]), y[begin:begin + batch_size]
 
 

@@ -1,27 +1,23 @@
 """A run: settings, data and a folder; the stages one after the other; the result."""
-import hashlib
 import json
-import platform
+import os
 import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import mxnet as mx
-import numpy as np
 from tqdm import tqdm
 
 from .. import nn
 from ..coding import load, weights_digest
 from ..data import Dataset
-from ..models import LAYER_NAMES, get_model
+from ..models import get_model
 from .checkpoints import load_plain, plain_arrays, write_arrays, write_json
 from .loop import error_percent
+from .result import result_of, stage_row
 from .settings import Settings
 from .stages import STAGES
-
-RESULT_FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -32,7 +28,8 @@ class Run:
     ----------
     settings : Settings
     dataset : Dataset
-    folder : Path, holds model.gdc, result.json and checkpoints/
+    folder : Path
+        Holds model.gdc, result.json and checkpoints/.
     """
 
     settings: Settings
@@ -41,7 +38,8 @@ class Run:
 
     @property
     def steps_per_epoch(self):
-        return len(self.dataset.train_labels) // self.settings.batch_size
+        """Minibatches of one epoch; the images left over wait for the next shuffle."""
+        return max(1, len(self.dataset.train_labels) // self.settings.batch_size)
 
     def file(self, name):
         """Path of a checkpoint."""
@@ -52,29 +50,17 @@ class Run:
         return tqdm(total=epochs * self.steps_per_epoch, initial=done * self.steps_per_epoch,
                     desc=name, unit="step", mininterval=0.5, dynamic_ncols=True)
 
-    def validation_error(self, net):
-        """Top-1 error in percent on the validation split."""
-        return error_percent(net, self.dataset.validation_images, self.dataset.validation_labels)
+    def error(self, net, split):
+        """Top-1 error in percent on "validation" or "test"."""
+        images, labels = (getattr(self.dataset, f"{split}_{what}") for what in ("images", "labels"))
+        return error_percent(net, images, labels)
 
-    def test_error(self, net):
-        """Top-1 error in percent on the test split."""
-        return error_percent(net, self.dataset.test_images, self.dataset.test_labels)
-
-    def stage_row(self, name, net, history, seconds):
-        """The record of a finished stage, as in result.json."""
-        layers = nn.weighted_layers(net)
-        rows = [self._layer_row(name, layer) for layer in layers]
-        return {"stage": name, "weights": sum(row["weights"] for row in rows),
-                "kept": sum(row["kept"] for row in rows), "nbytes": _nbytes(name, net),
-                "validation_error_percent": self.validation_error(net),
-                "test_error_percent": None, "seconds": seconds, "epochs": history,
-                "layers": rows}
-
-    def _layer_row(self, stage, layer):
-        array = layer.array()
-        bits = layer.coded_tensor().code_bits if layer.is_coded else 32
-        return {"name": layer.name, "paper_name": LAYER_NAMES[self.settings.network][layer.name],
-                "weights": array.size, "kept": int(np.count_nonzero(array)), "bits": bits}
+    def finish_stage(self, name, net, history, seconds=0.0):
+        """Write the stage's row of the result; its being there means that the stage is done."""
+        seconds += sum(epoch["seconds"] for epoch in history)
+        row = stage_row(self.settings, name, net, self.error(net, "validation"), history, seconds)
+        write_json(self.file(f"{name}.json"), row)
+        self.file(f"{name}.progress.npz").unlink(missing_ok=True)
 
 
 def run_pipeline(settings, dataset, folder, dense=None, pruned=None, fresh=False):
@@ -100,31 +86,35 @@ def run_pipeline(settings, dataset, folder, dense=None, pruned=None, fresh=False
     ------
     ValueError
         The folder holds a run of other settings or data; a checkpoint that does not fit.
+    FloatingPointError
+        The loss is not finite any more.
+    RuntimeError
+        A fresh process does not decode the file to the weights that were coded.
     """
     run = Run(settings, dataset, Path(folder))
-    _open_folder(run, fresh, dense, pruned)
+    _open_folder(run, {"dense": dense, "pruned": pruned}, fresh)
     for name, stage in STAGES.items():
         if not run.file(f"{name}.json").exists():
             stage(run)
-    return finish(run)
+    return _measure(run)
 
 
-def _open_folder(run, fresh, dense, pruned):
-    if fresh and run.file("").exists():
-        shutil.rmtree(run.file(""))
-    run.file("").mkdir(parents=True, exist_ok=True)
-    identity = {"settings": run.settings.as_dict(), "dataset": run.dataset.name}
+def _open_folder(run, given, fresh):
+    checkpoints = run.file("")
+    if fresh and checkpoints.exists():
+        shutil.rmtree(checkpoints)
+    checkpoints.mkdir(parents=True, exist_ok=True)
+    identity = {"dataset": run.dataset.name, **json.loads(json.dumps(run.settings.as_dict()))}
     known = run.file("run.json")
     if known.exists():
-        _check_same(json.loads(known.read_text()), json.loads(json.dumps(identity)), run.folder)
+        _check_same(json.loads(known.read_text()), identity, run.folder)
     write_json(known, identity)
-    for name, path in (("dense", dense), ("pruned", pruned)):
-        if path is not None and not run.file(f"{name}.json").exists():
-            _adopt(run, name, path)
+    for stage, path in given.items():
+        if path is not None and not run.file(f"{stage}.json").exists():
+            _adopt(run, stage, path)
 
 
 def _check_same(known, identity, folder):
-    known, identity = ({"dataset": run["dataset"], **run["settings"]} for run in (known, identity))
     differs = [f"{key} was {known.get(key)!r}, is {identity[key]!r}"
                for key in identity if known.get(key) != identity[key]]
     if differs:
@@ -133,60 +123,37 @@ def _check_same(known, identity, folder):
 
 
 def _adopt(run, name, path):
-    """Take a checkpoint from elsewhere as the outcome of a stage (and skip those before it)."""
+    """Take a checkpoint from elsewhere as the outcome of a stage, and skip those before it."""
     net = get_model(run.settings.network)
     net.initialize()
     load_plain(path, net)
     write_arrays(run.file(f"{name}.npz"), plain_arrays(net))
     for stage in list(STAGES)[:list(STAGES).index(name) + 1]:
-        row = run.stage_row(stage, net, [], 0.0)
-        write_json(run.file(f"{stage}.json"), {**row, "started_from": str(path)})
+        run.finish_stage(stage, net, [])
 
 
-def _nbytes(stage, net):
-    """Bytes of a file of the net as it is after a stage."""
-    if stage == "dense":
-        return sum(array.nbytes for array in plain_arrays(net).values())
-    return nn.compress(net, coder="fixed" if stage == "shared" else "huffman").nbytes
-
-
-def finish(run):
-    """Check model.gdc in a fresh process, measure it on the test split, write result.json."""
+def _measure(run):
+    """Check model.gdc in a fresh process, measure its test error, write result.json."""
     path = run.folder / "model.gdc"
     stages = [json.loads(run.file(f"{name}.json").read_text()) for name in STAGES]
     net = nn.restore(load(path), get_model(run.settings.network))
-    _check_fresh_process(path, net)
-    stages[-1]["test_error_percent"] = run.test_error(net)
+    _check_fresh_process(path, weights_digest(plain_arrays(net)))
+    stages[-1]["test_error_percent"] = run.error(net, "test")
     if run.file("dense.npz").exists():
         load_plain(run.file("dense.npz"), net)
-        stages[0]["test_error_percent"] = run.test_error(net)
-    result = _result(run, stages, path)
+        stages[0]["test_error_percent"] = run.error(net, "test")
+    result = result_of(run.settings, run.dataset, stages, path)
     write_json(run.folder / "result.json", result)
     return result
 
 
-def _result(run, stages, path):
-    data, content = run.dataset, path.read_bytes()
-    return {"format": RESULT_FORMAT, "network": run.settings.network,
-            "dataset": {"name": data.name, "source": data.source, "note": data.note,
-                        "train": len(data.train_labels), "validation": len(data.validation_labels),
-                        "test": len(data.test_labels)},
-            "seed": run.settings.seed, "threads": run.settings.threads,
-            "settings": run.settings.as_dict(),
-            "seconds": sum(stage["seconds"] for stage in stages),
-            "versions": {"python": platform.python_version(), "mxnet": mx.__version__,
-                         "numpy": np.__version__},
-            "stages": stages,
-            "file": {"name": path.name, "nbytes": len(content),
-                     "ratio": stages[0]["nbytes"] / len(content),
-                     "sha256": hashlib.sha256(content).hexdigest()}}
-
-
-def _check_fresh_process(path, net):
-    """Raise RuntimeError unless a new Python process decodes the file to exactly the net's weights."""
-    expected = weights_digest(plain_arrays(net))
-    done = subprocess.run([sys.executable, "-m", "gluon_dc", "digest", str(path)],
-                          capture_output=True, text=True, cwd=Path(__file__).parents[2])
-    if done.stdout.split()[:1] != [expected]:
+def _check_fresh_process(path, expected):
+    """Raise RuntimeError unless a new Python process decodes the file to weights of this digest."""
+    library = str(Path(__file__).parents[2])
+    inherited = os.environ.get("PYTHONPATH")
+    search = os.pathsep.join([library, inherited] if inherited else [library])
+    done = subprocess.run([sys.executable, "-m", "gluon_dc", "digest", str(path)], text=True,
+                          capture_output=True, env={**os.environ, "PYTHONPATH": search})
+    if done.stdout.strip() != expected:
         raise RuntimeError(f"{path}: a fresh process does not decode it to the weights in memory "
                            f"({done.stdout.strip() or done.stderr.strip()}, expected {expected})")

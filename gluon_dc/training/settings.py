@@ -39,21 +39,52 @@ class Settings:
         return asdict(self)
 
 
-# Chosen on the validation split.
-DEFAULTS = {
-    "lenet-300-100": {},
-    "lenet-5": {},
+# Tables 2 and 3 of the paper: share of weights kept and bits of a code, layer by layer.
+_PAPER = {
+    "lenet-300-100": {"sparsity": {"0": 0.92, "1": 0.91, "2": 0.74}, "bits": 6},
+    "lenet-5": {"sparsity": {"0": 0.34, "2": 0.88, "4": 0.92, "5": 0.81},
+                "bits": {"0": 8, "2": 8, "4": 5, "5": 5}},
+}
+_AS_IN_THE_PAPER = {"scope": "layer", "score": "magnitude", "schedule": "iterative", "start": "linear"}
+
+# Both chosen on the validation split.
+RECIPES = {
+    "default": {"lenet-300-100": {}, "lenet-5": {}},
+    "paper": {network: {**_AS_IN_THE_PAPER, **layers} for network, layers in _PAPER.items()},
 }
 
 
-def settings_for(network, **given):
-    """The defaults of a network, with the fields in `given` (those not None) in their place."""
-    if network not in DEFAULTS:
-        raise ValueError(f"no defaults for {network!r}; choose one of {', '.join(DEFAULTS)}")
+def settings_for(network, recipe="default", **given):
+    """The settings of a recipe for a network, with the fields in `given` (those not None) in their place.
+
+    Raises
+    ------
+    ValueError
+        No such recipe or network.
+    """
+    if recipe not in RECIPES or network not in RECIPES[recipe]:
+        raise ValueError(f"no recipe {recipe!r} for {network!r}; recipes are {', '.join(RECIPES)}, "
+                         f"networks {', '.join(RECIPES['default'])}")
     given = {name: value for name, value in given.items() if value is not None}
-    return replace(Settings(network=network), **{**DEFAULTS[network], **given})
+    return replace(Settings(network=network), **{**RECIPES[recipe][network], **given})
 
 
-def help_of(name):
-    """The one-line description of a field."""
-    return next(item.metadata["help"] for item in fields(Settings) if item.name == name)
+def parse_per_layer(text):
+    """``0.9`` -> 0.9; ``0=0.92,1=0.91`` -> {"0": 0.92, "1": 0.91}; a value ``none`` leaves layers alone.
+
+    Raises
+    ------
+    ValueError
+        Something that is no number.
+    """
+    if "=" not in text:
+        return _number(text)
+    pairs = (part.split("=", 1) for part in text.split(","))
+    return {pattern.strip(): _number(value) for pattern, value in pairs}
+
+
+def _number(text):
+    if text.strip().lower() == "none":
+        return None
+    number = float(text)
+    return int(number) if number == int(number) and "." not in text else number

@@ -12,8 +12,7 @@ from mxnet import gluon
 from .. import nn
 from ..coding import load
 from ..models import get_model
-from .checkpoints import (load_plain, load_progress, plain_arrays, save_progress, write_arrays,
-                          write_json)
+from .checkpoints import load_plain, load_progress, plain_arrays, save_progress, write_arrays
 from .loop import batches, cosine_rate, softmax_loss, train_step
 
 # Seeds of the random streams of the stages, so that no two draw the same numbers.
@@ -30,7 +29,7 @@ def dense(run):
     history = _train(run, "dense", net, trainer, run.settings.dense_epochs,
                      run.settings.dense_rate)
     write_arrays(run.file("dense.npz"), plain_arrays(net))
-    _finish(run, "dense", net, history)
+    run.finish_stage("dense", net, history)
 
 
 def pruned(run):
@@ -42,9 +41,9 @@ def pruned(run):
     settings = run.settings
     history = _train(run, "pruned", net, trainer, settings.prune_epochs, settings.prune_rate,
                      _Pruning(run, net, trainer))
-    nn.unwrap(net)
+    nn.zero_unused_units(nn.unwrap(net))
     write_arrays(run.file("pruned.npz"), plain_arrays(net))
-    _finish(run, "pruned", net, history)
+    run.finish_stage("pruned", net, history)
 
 
 def shared(run):
@@ -60,7 +59,7 @@ def shared(run):
     trainer = _adam(nn.CentroidTrainer, net)
     history = _train(run, "shared", net, trainer, settings.share_epochs, settings.share_rate)
     nn.compress(net).save(run.file("shared.gdc"))
-    _finish(run, "shared", net, history)
+    run.finish_stage("shared", net, history)
 
 
 def coded(run):
@@ -68,13 +67,13 @@ def coded(run):
     no validation accuracy."""
     started = time.perf_counter()
     net = nn.restore(load(run.file("shared.gdc")), _new_net(run), coded=True)
-    before = run.validation_error(net)
+    before = run.error(net, "validation")
     nn.round_to_float16(net)
-    if run.validation_error(net) > before:
+    if run.error(net, "validation") > before:
         nn.unwrap(net)
         nn.restore(load(run.file("shared.gdc")), net, coded=True)
     nn.compress(net).save(run.folder / "model.gdc")
-    _finish(run, "coded", net, [], time.perf_counter() - started)
+    run.finish_stage("coded", net, [], time.perf_counter() - started)
 
 
 STAGES = {"dense": dense, "pruned": pruned, "shared": shared, "coded": coded}
@@ -128,7 +127,7 @@ def _train(run, name, net, trainer, epochs, rate, after_step=None):
                 raise FloatingPointError(f"stage {name}, epoch {epoch + 1}: the loss is {loss}; "
                                          f"take a learning rate below {rate}")
             history.append({"epoch": epoch + 1, "loss": loss,
-                            "validation_error_percent": run.validation_error(net),
+                            "validation_error_percent": run.error(net, "validation"),
                             "sparsity": _sparsity(net), "seconds": time.perf_counter() - started})
             bar.set_postfix_str(_describe(history[-1]))
             save_progress(progress, net, trainer, history)
@@ -163,10 +162,3 @@ def _sparsity(net):
 def _describe(epoch):
     return (f"validation error {epoch['validation_error_percent']:.2f} %, "
             f"sparsity {epoch['sparsity']:.4f}")
-
-
-def _finish(run, name, net, history, seconds=0.0):
-    """Write the stage's row of the result; its being there means that the stage is done."""
-    seconds += sum(epoch["seconds"] for epoch in history)
-    write_json(run.file(f"{name}.json"), run.stage_row(name, net, history, seconds))
-    run.file(f"{name}.progress.npz").unlink(missing_ok=True)

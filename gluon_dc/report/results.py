@@ -1,0 +1,180 @@
+"""Reading what a training run leaves: result.json, model.gdc, and the arrays after each stage in checkpoints/."""
+
+import hashlib
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from gluon_dc.coding import CompressedModel, load
+from gluon_dc.report.npfiles import read_npz
+from gluon_dc.report.paper import paper_network
+from gluon_dc.report.streams import packed_tensors
+
+RESULT_NAME = "result.json"
+MODEL_NAME = "model.gdc"
+FORMAT = 1
+DATASET_TITLES = {"mnist": "MNIST", "imagenet": "ImageNet"}
+_NUMBER = (int, float)
+_FIELDS = {
+    "result": {"network": str, "seed": int, "seconds": _NUMBER, "dataset": dict, "stages": list, "file": dict},
+    "dataset": {"name": str, "note": str, "source": str},
+    "file": {"name": str, "nbytes": int, "sha256": str},
+    "stage": {
+        "stage": str, "weights": int, "kept": int, "bits": _NUMBER, "nbytes": int, "validation_error_percent": _NUMBER,
+        "test_error_percent": _NUMBER, "seconds": _NUMBER, "epochs": list, "layers": list,
+    },
+    "epoch": {"epoch": _NUMBER, "loss": _NUMBER, "validation_error_percent": _NUMBER, "sparsity": _NUMBER},
+    "layer": {"name": str, "paper_name": str},
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """What was found of a run: path as given, model and result where there are any, folder to look for checkpoints."""
+
+    path: Path
+    model: CompressedModel | None
+    result: dict | None
+    folder: Path | None
+
+    @property
+    def title(self) -> str:
+        """The network and its data set, or the name of the file where no result says so."""
+        return run_title(self.result) if self.result else self.path.name
+
+
+def read_run(path) -> Run:
+    """Read a .gdc file, a result.json with the .gdc beside it, or a folder with either.
+
+    Raises OSError for files that cannot be read, FormatError or ValueError for those that are not what they should
+    be, and ValueError where result.json and the .gdc beside it are not of the same run.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return _read_folder(path)
+    if path.suffix == ".json":
+        return _read_beside(path, load_result(path))
+    return Run(path, load(path), None, None)
+
+
+def load_result(path) -> dict:
+    """Read and check a result.json. Raises OSError, or ValueError for text that is not a result."""
+    try:
+        result = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(f"{path}: not JSON: {error}") from None
+    try:
+        return check_result(result)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def check_result(result) -> dict:
+    """Return a result unchanged if its fields have the types that reports read; all but format and network may lack.
+
+    Raises ValueError that names the field.
+    """
+    if not isinstance(result, dict) or "format" not in result:
+        raise ValueError('expected an object with "format": this is not the result of a training run')
+    if result["format"] != FORMAT:
+        raise ValueError(f"format {result['format']!r}, this reader knows {FORMAT}: update gluon_dc")
+    _check_fields("result", result, "result")
+    if "network" not in result:
+        raise ValueError('"network" is missing')
+    _check_fields("dataset", result.get("dataset") or {}, "dataset")
+    _check_fields("file", result.get("file") or {}, "file")
+    for stage in _checked_list("stage", result, "stages"):
+        _checked_list("epoch", stage, "epochs")
+        _checked_list("layer", stage, "layers")
+    return result
+
+
+def run_title(result) -> str:
+    """Return such as "LeNet-5 on MNIST", or "LeNet-5 on digits-8x8 (not MNIST)" on data other than the paper's."""
+    known = paper_network(result["network"])
+    dataset = (result.get("dataset") or {}).get("name") or "an unknown data set"
+    title = f"{known.network if known else result['network']} on {DATASET_TITLES.get(dataset, dataset)}"
+    return title if not known or on_paper_dataset(result) else f"{title} (not {DATASET_TITLES[known.dataset]})"
+
+
+def on_paper_dataset(result) -> bool:
+    """True where network and data set are a row of Table 1, so that the errors stand on the same images."""
+    known = paper_network(result["network"])
+    return known is not None and (result.get("dataset") or {}).get("name") == known.dataset
+
+
+def layer_names(result) -> dict[str, str]:
+    """Return {structural name: the paper's layer name} from a result (or None: {})."""
+    layers = [layer for stage in stages(result) for layer in stage.get("layers") or []]
+    return {layer["name"]: layer["paper_name"] for layer in layers if layer.get("name") and layer.get("paper_name")}
+
+
+def stages(result) -> list[dict]:
+    """Return the stages of a result (or None: []), in order."""
+    return (result or {}).get("stages") or []
+
+
+def checkpoint_arrays(run, stage) -> dict[str, np.ndarray] | None:
+    """Return {name: array} of checkpoints/<stage>.npz, or None where there is none. ValueError if it is not readable."""
+    path = run.folder / "checkpoints" / f"{stage}.npz" if run.folder else None
+    if path is None or not path.is_file():
+        return None
+    return read_npz(path)
+
+
+def start_codebooks(run) -> dict[str, np.ndarray]:
+    """Return {name: centroids} after k-means and before centroid training (entry 0 left out); {} where not known."""
+    path = run.folder / "checkpoints" / "clustered.gdc" if run.folder else None
+    if path is None or not path.is_file():
+        return {}
+    return {name: packed.codebook[1:] for name, packed in packed_tensors(load(path))}
+
+
+def _read_folder(folder):
+    if (folder / RESULT_NAME).is_file():
+        return _read_beside(folder, load_result(folder / RESULT_NAME), folder)
+    if (folder / MODEL_NAME).is_file():
+        return Run(folder, load(folder / MODEL_NAME), None, folder)
+    raise ValueError(f"{folder}: holds neither {RESULT_NAME} nor {MODEL_NAME}: give the .gdc file itself")
+
+
+def _read_beside(path, result, folder=None):
+    folder = folder or path.parent
+    file = result.get("file") or {}
+    name = file.get("name") or MODEL_NAME
+    if Path(name).name != name:
+        raise ValueError(f"{path}: file name {name!r} leads out of the folder: expected a plain name")
+    model_path = folder / name
+    if not model_path.is_file():
+        return Run(path, None, result, folder)
+    digest = hashlib.sha256(model_path.read_bytes()).hexdigest()
+    if file.get("sha256", digest) != digest:
+        raise ValueError(
+            f"{model_path} has SHA-256 {digest[:16]}..., but {RESULT_NAME} speaks of {file['sha256'][:16]}...: "
+            "they are of different runs; give the .gdc alone to report on it without the result"
+        )
+    return Run(path, load(model_path), result, folder)
+
+
+def _checked_list(what, record, key):
+    records = record.get(key) or []
+    for number, item in enumerate(records):
+        _check_fields(what, item, f"{key}[{number}]")
+    return records
+
+
+def _check_fields(what, record, where):
+    if not isinstance(record, dict):
+        raise ValueError(f"{where} is {type(record).__name__}, expected an object")
+    for key, kind in _FIELDS[what].items():
+        value = record.get(key)
+        if value is None:
+            continue
+        if not isinstance(value, kind) or isinstance(value, bool):
+            expected = "a number" if int in (kind if isinstance(kind, tuple) else (kind,)) else kind.__name__
+            raise ValueError(f"{where}: {key} is {value!r:.60}, expected {expected}")
+        if isinstance(value, float) and math.isinf(value):
+            raise ValueError(f"{where}: {key} is {value}, expected a finite number")

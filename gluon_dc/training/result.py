@@ -1,0 +1,62 @@
+"""The record of a run, result.json: per stage and per layer what is kept, in how many bits and bytes."""
+import hashlib
+import platform
+
+import mxnet as mx
+import numpy as np
+
+from .. import __version__, nn
+from ..models import LAYER_NAMES
+from .checkpoints import plain_arrays
+
+RESULT_FORMAT = 1
+
+
+def stage_row(settings, stage, net, validation_error_percent, history, seconds):
+    """What a stage left.
+
+    Returns
+    -------
+    dict
+        weights, kept: compressible weights in all and those not 0; bits: the mean of a kept
+        weight's; nbytes: of a file of the net as it is now, biases included (fixed-width codes
+        before the stage "coded"); errors in percent, the test error filled in at the end of the
+        run; epochs: the history; layers: the same by layer.
+    """
+    rows = [_layer_row(settings.network, layer) for layer in nn.weighted_layers(net)]
+    kept = sum(row["kept"] for row in rows)
+    return {"stage": stage, "weights": sum(row["weights"] for row in rows), "kept": kept,
+            "bits": sum(row["kept"] * row["bits"] for row in rows) / max(kept, 1),
+            "nbytes": _nbytes(stage, net), "validation_error_percent": validation_error_percent,
+            "test_error_percent": None, "seconds": seconds, "epochs": history, "layers": rows}
+
+
+def _layer_row(network, layer):
+    array = layer.array()
+    bits = layer.coded_tensor().code_bits if layer.is_coded else 32
+    return {"name": layer.name, "paper_name": LAYER_NAMES[network][layer.name],
+            "weights": array.size, "kept": int(np.count_nonzero(array)), "bits": bits}
+
+
+def _nbytes(stage, net):
+    if stage == "dense":
+        return sum(array.nbytes for array in plain_arrays(net).values())
+    return nn.compress(net, coder="huffman" if stage == "coded" else "fixed").nbytes
+
+
+def result_of(settings, dataset, stages, path):
+    """The whole result: `stages` in order, `path` of the .gdc file."""
+    content = path.read_bytes()
+    return {"format": RESULT_FORMAT, "network": settings.network,
+            "dataset": {"name": dataset.name, "source": dataset.source, "note": dataset.note,
+                        "train": len(dataset.train_labels),
+                        "validation": len(dataset.validation_labels),
+                        "test": len(dataset.test_labels)},
+            "seed": settings.seed, "threads": settings.threads, "settings": settings.as_dict(),
+            "seconds": sum(stage["seconds"] for stage in stages),
+            "versions": {"gluon_dc": __version__, "python": platform.python_version(),
+                         "mxnet": mx.__version__, "numpy": np.__version__},
+            "stages": stages,
+            "file": {"name": path.name, "nbytes": len(content),
+                     "ratio": stages[0]["nbytes"] / len(content),
+                     "sha256": hashlib.sha256(content).hexdigest()}}

@@ -1,0 +1,43 @@
+import json
+from dataclasses import fields
+
+import pytest
+
+from gluon_dc.training.settings import RECIPES, Settings, parse_per_layer, settings_for
+
+
+def test_given_fields_win_over_the_recipe_and_none_is_not_given():
+    settings = settings_for("lenet-5", "paper", seed=3, batch_size=None, bits=2)
+    assert (settings.seed, settings.batch_size, settings.bits) == (3, Settings.batch_size, 2)
+    assert settings.scope == "layer" and settings.sparsity["4"] == 0.92
+
+
+def test_every_recipe_is_json_able_and_serves_both_networks():
+    for recipe, networks in RECIPES.items():
+        assert set(networks) == {"lenet-300-100", "lenet-5"}
+        for network in networks:
+            json.dumps(settings_for(network, recipe).as_dict())
+
+
+def test_every_field_says_what_it_is():
+    assert all(item.metadata["help"] for item in fields(Settings))
+
+
+def test_unknown_names_are_refused():
+    with pytest.raises(ValueError, match="no recipe 'best' for 'lenet-5'; recipes are default, paper"):
+        settings_for("lenet-5", "best")
+    with pytest.raises(ValueError, match="networks lenet-300-100, lenet-5"):
+        settings_for("alexnet")
+
+
+@pytest.mark.parametrize("text, expected", [
+    ("0.9", 0.9), ("5", 5), ("0=0.92,1=0.91", {"0": 0.92, "1": 0.91}), ("0=none, *=4", {"0": None, "*": 4}),
+])
+def test_per_layer_values(text, expected):
+    assert parse_per_layer(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "many", "0=,1=2", "="])
+def test_what_is_no_number_is_refused(text):
+    with pytest.raises(ValueError):
+        parse_per_layer(text)
