@@ -61,7 +61,7 @@ def floor_errors(module, imports):
     errors = []
     for name in imports:
         top = name.split(".")[0]
-        if top == PACKAGE and part is not None:
+        if top == PACKAGE and part is not None and name != f"{PACKAGE}.__version__":
             other = part_of(name)
             if other != part and other not in FLOORS[part]:
                 errors.append(f"{module} imports {name}: {part} may import only {sorted(FLOORS[part]) or 'itself'}")

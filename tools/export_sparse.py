@@ -11,11 +11,14 @@ where its centroid is 0.0, so a matrix has the pattern of the mask. Nothing is p
 
 import argparse
 import sys
+from pathlib import Path
 
-from gluon_dc.coding import load
-from gluon_dc.report.command import run_command
-from gluon_dc.report.sparse import LAYOUTS, read_sparse, write_dense, write_sparse
-from gluon_dc.report.tables import count
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from gluon_dc.coding import load  # noqa: E402
+from gluon_dc.report.command import run_command  # noqa: E402
+from gluon_dc.report.sparse import LAYOUTS, read_sparse, write_dense, write_sparse  # noqa: E402
+from gluon_dc.report.tables import count  # noqa: E402
 
 
 def main(argv=None):

@@ -17,12 +17,16 @@ from pathlib import Path
 
 import numpy as np
 
-from gluon_dc.coding import CodedTensor, CompressedModel, load, pack, save, share, unpack
-from gluon_dc.report.command import run_command
-from gluon_dc.report.npfiles import read_npy
-from gluon_dc.coding.files import write_atomically
-from gluon_dc.report.streams import REFERENCE_LIMIT, check_reference, model_streams, packed_tensors, recode
-from gluon_dc.report.tables import count, decimal, format_table
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from gluon_dc.coding import CodedTensor, CompressedModel, load, pack, save, share  # noqa: E402
+from gluon_dc.coding.files import write_atomically  # noqa: E402
+from gluon_dc.report.command import run_command  # noqa: E402
+from gluon_dc.report.npfiles import read_npy  # noqa: E402
+from gluon_dc.report.streams import (  # noqa: E402
+    REFERENCE_LIMIT, check_reference, model_streams, packed_tensors, recode,
+)
+from gluon_dc.report.tables import count, decimal, format_table  # noqa: E402
 
 ARRAY_NAME = "array"
 DTYPES = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
@@ -92,7 +96,8 @@ def check_file(args):
             "tensors_decoded_by_reference": twice, "streams": [stream.to_dict() for stream in streams],
         }, indent=1))
         return
-    print(format_table(HEADINGS, [row(stream.to_dict()) for stream in streams], f"{args.input}: streams", text_columns=2))
+    rows = [row(stream.to_dict()) for stream in streams]
+    print(format_table(HEADINGS, rows, f"{args.input}: streams", text_columns=2))
     print(f"Checksums hold. All {len(packed_tensors(model))} coded tensors decode; {twice} of at most "
           f"{REFERENCE_LIMIT:,} entries by the reference decoder too, with the same symbols.")
 

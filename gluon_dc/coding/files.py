@@ -18,11 +18,21 @@ def write_atomically(path, write):
     Raises
     ------
     OSError
-        The folder is missing or not writable, or the disk is full. The message names `path`.
+        The folder is missing or not writable, or the disk is full. The message names `path` and
+        what to do.
     """
     path = os.fspath(path)
-    folder = os.path.dirname(path) or "."
-    descriptor, temporary = tempfile.mkstemp(prefix=os.path.basename(path) + ".", dir=folder)
+    try:
+        _write(path, write)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise type(error)(error.errno, f"{reason}: nothing was written, an earlier file is as it was; "
+                          "check the folder, its permissions and the space on its disk", path) from error
+
+
+def _write(path, write):
+    descriptor, temporary = tempfile.mkstemp(prefix=os.path.basename(path) + ".",
+                                             dir=os.path.dirname(path) or ".")
     try:
         with os.fdopen(descriptor, "wb") as file:
             write(file)

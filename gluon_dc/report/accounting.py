@@ -81,10 +81,10 @@ def _row(name, layer, packed):
     # Kept weights need no second decoding: every entry that is not code 0 is one.
     kept = packed.entries - int(streams["codes"].counts[0])
     codebook_bits = 32 * 2**packed.code_bits
-    per_entry = 1 / max(1, packed.entries)
+    entries = max(1, packed.entries)
     return LayerRow(
         name, layer, packed.size, kept, packed.entries,
-        float(packed.code_bits), code_bits * per_entry, float(packed.rel_bits), gap_bits * per_entry,
+        float(packed.code_bits), code_bits / entries, float(packed.rel_bits), gap_bits / entries,
         packed.entries * (packed.code_bits + packed.rel_bits) + codebook_bits, code_bits + gap_bits + codebook_bits,
     )
 

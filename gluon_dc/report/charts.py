@@ -27,8 +27,8 @@ def training_figure(result, title):
     for axes, (key, (label, colour)) in zip(panels, curves.items()):
         values = np.array([np.nan if epoch.get(key) is None else epoch[key] for epoch in epochs], float)
         _draw_curve(panel(axes), values, ends, colour)
-        # A loss of 0 has no logarithm.
-        if key == "loss" and np.nanmin(values) > 0:
+        # A loss of 0 has no logarithm, and one that diverged is NaN.
+        if key == "loss" and (values > 0).any() and not (values <= 0).any():
             _log_axis(axes.yaxis, axes.set_yscale)
         else:
             axes.set_ylim(bottom=0)
@@ -36,9 +36,9 @@ def training_figure(result, title):
     _mark_stages(panels[0], ends)
     if "validation_error_percent" in curves:
         _mark_tests(panels[0], ends)
+        figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
     panels[-1].set(xlabel="epoch, counted over all stages", xlim=(0.5, len(epochs) + 0.5))
     panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
-    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
     return figure
 
 

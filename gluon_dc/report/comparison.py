@@ -79,9 +79,10 @@ def stages_table(title, result) -> str:
     rows = []
     for stage in stages(result):
         weights, kept = stage.get("weights"), stage.get("kept")
+        bits = stage.get("bits")
         rows.append([
             stage.get("stage"), count(kept), decimal(100 * kept / weights, 1) if weights and kept is not None else None,
-            None if stage.get("bits") is None else f"{stage['bits']:g}", count(stage.get("nbytes")),
+            None if bits is None else f"{bits:.3g}", count(stage.get("nbytes")),
             decimal(stage.get("validation_error_percent"), 2), decimal(stage.get("test_error_percent"), 2),
             decimal(stage.get("seconds"), 1),
         ])
@@ -114,9 +115,9 @@ def _accounting_notes(result, model, table):
     notes = ["Bits are means of an entry: a kept weight, or a filler of the relative index. P = pruned, Q = quantized,",
              "H = Huffman-coded. Codebooks are counted at full size; Huffman tables, header and checksums are not."]
     coded = {name for name, _ in packed_tensors(model)}
-    lossless = {name: tensor.size for name, tensor in model.items() if name not in coded}
-    if lossless:
-        notes.append(f"Not counted: {len(lossless)} arrays of {sum(lossless.values()):,} values that travel losslessly.")
+    sizes = [tensor.size for name, tensor in model.items() if name not in coded]
+    if sizes:
+        notes.append(f"Not counted: {len(sizes)} arrays of {sum(sizes):,} values that travel losslessly.")
     return notes + (_dataset_notes(result) if table else [])
 
 

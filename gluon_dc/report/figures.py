@@ -83,9 +83,9 @@ def weight_figure(pruned, before, after, title, labels=None):
     """Return the distribution of kept weights and the centroids before and after training (paper, Fig. 4, right).
 
     pruned: {name: array} after pruning, zeros not kept. before, after: {name: centroids}, `before` may lack names.
-    A row for each of the largest tensors in both `pruned` and `after`; ValueError where there is none.
+    A row for each of the largest tensors in both `pruned` and `after` with a kept weight; ValueError for none.
     """
-    rows = _largest([name for name in after if name in pruned], MAX_ROWS, key=lambda name: pruned[name].size)
+    rows = _largest([name for name in after if name in pruned and pruned[name].any()], MAX_ROWS, key=lambda name: pruned[name].size)
     if not rows:
         raise ValueError("no coded tensor has its pruned weights: nothing to draw")
     figure = new_figure(1.7 + 2.5 * len(rows), "Kept weights and their centroids", title)
@@ -116,11 +116,11 @@ def _draw_density(axes, kept, centroids, name):
 
 
 def _draw_cumulative(axes, kept, centroids, name):
-    percent = 100 * np.arange(1, kept.size + 1) / max(1, kept.size)
+    percent = 100 * np.arange(1, kept.size + 1) / kept.size
     panel(axes).plot(kept, percent, color=BLUE, lw=1.6, label="kept weights")
     for (values, marker, colour), when in zip(centroids, ("before training", "after training")):
         if len(values):
-            at = 100 * np.searchsorted(kept, values, side="right") / max(1, kept.size)
+            at = 100 * np.searchsorted(kept, values, side="right") / kept.size
             axes.plot(values, at, marker, ms=5, color=colour, mew=1.4, label=f"centroids {when}")
     axes.set_title(plain(f"{name}: cumulative"), loc="left", fontsize=10)
     axes.set(ylim=(-4, 104), ylabel="weights below (%)")
@@ -153,7 +153,7 @@ def _label_segments(axes, percent, left, ink):
 
 def _bins(values):
     # Enough to show the hole in the middle of pruned weights; the far tails must not stretch them.
-    return np.linspace(values[0], values[-1], 81) if values.size and values[0] < values[-1] else 10
+    return np.linspace(values[0], values[-1], 81) if values[0] < values[-1] else 10
 
 
 def _largest(items, limit, key=lambda tensor: tensor.nbytes):

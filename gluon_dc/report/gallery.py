@@ -23,7 +23,7 @@ def run_figures(run, compressors=None) -> dict:
         figures["rates"] = rate_figure(run.result, run.model, run.title)
     pruned = checkpoint_arrays(run, "pruned") or {}
     after = {name: packed.codebook[1:] for name, packed in coded.items()}
-    if set(after) & set(pruned):
+    if any(pruned[name].any() for name in set(after) & set(pruned)):
         figures["weights"] = weight_figure(pruned, start_codebooks(run), after, run.title, labels)
     if compressors:
         figures["compressors"] = compressor_figure(compressors, run.title)

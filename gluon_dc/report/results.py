@@ -118,7 +118,7 @@ def stages(result) -> list[dict]:
 
 
 def checkpoint_arrays(run, stage) -> dict[str, np.ndarray] | None:
-    """Return {name: array} of checkpoints/<stage>.npz, or None where there is none. ValueError if it is not readable."""
+    """Return {name: array} of checkpoints/<stage>.npz, or None where there is none; ValueError for a damaged one."""
     path = run.folder / "checkpoints" / f"{stage}.npz" if run.folder else None
     if path is None or not path.is_file():
         return None

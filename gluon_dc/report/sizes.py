@@ -18,7 +18,9 @@ PARTS = {
     "header": "header",
     "checksums": "checksums",
 }
-FILE = ""  # the key under which part_nbytes() lists what belongs to no tensor
+TENSOR_HEADINGS = [
+    "tensor", "travels", "shape", "kept %", "codes", "gaps", "code-\nbook", "tables", "lossless", "bytes", "ratio",
+]
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,10 @@ class TensorSize:
     def nbytes(self) -> int:
         """Bytes of the tensor in the file."""
         return sum(self.part_nbytes.values())
+
+    def to_dict(self) -> dict:
+        """The record as plain JSON types."""
+        return {**vars(self), "shape": list(self.shape), "nbytes": self.nbytes}
 
 
 @dataclass(frozen=True)
@@ -67,7 +73,7 @@ class SizeReport:
         return {
             "nbytes": self.nbytes, "dense_nbytes": self.dense_nbytes, "ratio": self.ratio,
             "part_nbytes": dict(self.part_nbytes),
-            "tensors": [{**vars(tensor), "shape": list(tensor.shape), "nbytes": tensor.nbytes} for tensor in self.tensors],
+            "tensors": [tensor.to_dict() for tensor in self.tensors],
             "paper_accounting": [row.to_dict() for row in self.rows],
         }
 
@@ -120,5 +126,4 @@ def _tensors_table(report):
             *(count(parts.get(part)) for part in ("codes", "gaps", "codebook", "tables", "arrays")),
             count(tensor.nbytes), times(tensor.dense_nbytes / tensor.nbytes) if tensor.nbytes else None,
         ])
-    headings = ["tensor", "travels", "shape", "kept %", "codes", "gaps", "code-\nbook", "tables", "lossless", "bytes", "ratio"]
-    return format_table(headings, rows, "Bytes of each tensor", text_columns=2)
+    return format_table(TENSOR_HEADINGS, rows, "Bytes of each tensor", text_columns=2)

@@ -1,7 +1,7 @@
 """Compressed models as SciPy's sparse matrices: a folder of .npz files that `scipy.sparse.load_npz` reads.
 
-The folder holds `index.json`, for each coded tensor one .npz as CSR and one as CSC (a layer that has both is read
-from CSR), and a .npy for each tensor that travels losslessly. A weight of shape (out, ...) becomes a matrix (out, product
+The folder holds `index.json`, for each coded tensor one .npz as CSR and one as CSC (where there are both, CSR is read
+back), and a .npy for each tensor that travels losslessly. A weight of shape (out, ...) becomes a matrix (out, product
 of the rest), so a convolution's kernel (out, in, kh, kw) is (out, in * kh * kw); one of rank 0 or 1 becomes a single
 row. `index.json` keeps names, original shapes and files.
 

@@ -68,11 +68,11 @@ class Stream:
 
     def to_dict(self) -> dict:
         """The numbers as plain JSON types; bits a symbol as means, 0.0 for an empty stream."""
-        per_symbol = 1 / max(1, self.symbols)
+        symbols = max(1, self.symbols)
         return {
             "tensor": self.tensor, "stream": self.kind, "symbols": self.symbols, "used": self.used,
-            "alphabet": len(self.counts), "entropy_bits_per_symbol": self.entropy_bits * per_symbol,
-            "mean_code_bits": self.coded_bits * per_symbol, "fixed_bits": self.fixed_bits, "nbytes": self.nbytes,
+            "alphabet": len(self.counts), "entropy_bits_per_symbol": self.entropy_bits / symbols,
+            "mean_code_bits": self.coded_bits / symbols, "fixed_bits": self.fixed_bits, "nbytes": self.nbytes,
             "table_nbytes": self.table_nbytes, "fixed_nbytes": self.fixed_nbytes, "bound_nbytes": self.bound_nbytes,
             "percent_above_bound": self.percent_above_bound,
         }
@@ -86,7 +86,9 @@ def tensor_streams(name, packed) -> list[Stream]:
     # unpack checks what the streams cannot know: codes outside the codebook, entries past the end.
     unpack(packed, name)
     codes, gaps = _symbols(packed, huffman.decode)
-    streams = [_stream(name, "codes", codes, packed.code_lengths, packed.code_bits, packed.code_stream, packed.code_table)]
+    streams = [
+        _stream(name, "codes", codes, packed.code_lengths, packed.code_bits, packed.code_stream, packed.code_table)
+    ]
     if packed.rel_bits:
         streams.append(
             _stream(name, "gaps", gaps, packed.gap_lengths, packed.rel_bits, packed.gap_stream, packed.gap_table)

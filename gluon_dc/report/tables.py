@@ -56,6 +56,7 @@ def _stack(headings):
 
 def _line(cells, widths, text_columns):
     padded = [
-        cell.ljust(width) if i < text_columns else cell.rjust(width) for i, (cell, width) in enumerate(zip(cells, widths))
+        cell.ljust(width) if column < text_columns else cell.rjust(width)
+        for column, (cell, width) in enumerate(zip(cells, widths))
     ]
     return "  ".join(padded).rstrip()

@@ -15,24 +15,24 @@ class Settings:
 
     network: str = _setting("lenet-300-100", "lenet-300-100 or lenet-5")
     seed: int = _setting(0, "seed of the initial weights, the order of the images and their shifts")
-    threads: int = _setting(2, "OpenMP threads; the same seed gives the same bits at the same number only")
-    batch_size: int = _setting(128, "images a step")
+    threads: int = _setting(1, "OpenMP threads; the same seed gives the same bits at the same number only")
+    batch_size: int = _setting(512, "images a step")
     shift: int = _setting(1, "training images are moved by up to this many pixels, 0 leaves them")
-    dense_epochs: int = _setting(10, "epochs of dense training")
-    dense_rate: float = _setting(2e-3, "Adam's first learning rate there; it falls to 0 as a cosine")
-    sparsity: object = _setting(0.98, "share of weights to prune: a number, or {layer: number}")
+    dense_epochs: int = _setting(15, "epochs of dense training")
+    dense_rate: float = _setting(4e-3, "Adam's first learning rate there; it falls to 0 as a cosine")
+    sparsity: object = _setting(0.9875, "share of weights to prune: a number, or {layer: number}")
     scope: str = _setting("global", "whether sparsity holds per layer or over the whole net")
     score: str = _setting("saliency", "rank weights by their saliency (weight squared times Adam's "
                                       "mean squared gradient) or by their magnitude")
     schedule: str = _setting("cubic", "how sparsity grows: one-shot, iterative or cubic")
     prune_steps: int = _setting(100, "in how many steps")
     prune_share: float = _setting(0.6, "share of the retraining over which sparsity grows")
-    prune_epochs: int = _setting(40, "epochs of pruning and retraining")
-    prune_rate: float = _setting(3e-3, "first learning rate there")
+    prune_epochs: int = _setting(60, "epochs of pruning and retraining")
+    prune_rate: float = _setting(1e-2, "first learning rate there")
     bits: object = _setting(4, "bits of a code: a number, or {layer: number}")
-    start: str = _setting("linear", "where k-means starts: linear, density, random, kmeans++, optimal")
+    start: str = _setting("optimal", "where k-means starts: linear, density, random, kmeans++, optimal")
     share_epochs: int = _setting(8, "epochs of centroid training")
-    share_rate: float = _setting(1e-3, "first learning rate there")
+    share_rate: float = _setting(4e-3, "first learning rate there")
 
     def as_dict(self):
         """JSON-able."""

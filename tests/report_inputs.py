@@ -1,0 +1,104 @@
+"""Small models, results and run folders for the tests of reports and tools."""
+
+import hashlib
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from gluon_dc.coding import CodedTensor, CompressedModel, pack, share
+
+ROOT = Path(__file__).resolve().parent.parent
+LAYERS = {"0.weight": ("ip1", (30, 40), 0.1), "1.weight": ("ip2", (10, 30), 0.2), "2.weight": ("ip3", (4, 10), 0.5)}
+
+
+def pruned_weights(seed=0):
+    """Return {name: float32 array} of LAYERS with zeros, and biases."""
+    rng = np.random.default_rng(seed)
+    arrays = {}
+    for name, (_, shape, density) in LAYERS.items():
+        weight = rng.laplace(0, 0.03, shape).astype(np.float32)
+        weight[np.abs(weight) < np.quantile(np.abs(weight), 1 - density)] = 0
+        arrays[name] = weight
+        arrays[name.replace("weight", "bias")] = rng.normal(0, 0.01, shape[0]).astype(np.float32)
+    return arrays
+
+
+def small_model(seed=0, **fields):
+    """Return a CompressedModel of three coded weights and three biases."""
+    arrays = pruned_weights(seed)
+    return CompressedModel({name: pack(share(a, 4)) if a.ndim == 2 else a for name, a in arrays.items()}, **fields)
+
+
+def odd_model():
+    """Return a CompressedModel of every odd case: dense mode, all zero, no elements, ranks 0, 1 and 4, hard names."""
+    half = np.array([0, -0.5, -0.0, 0.5], np.float32)
+    rng = np.random.default_rng(0)
+    kernel = (rng.random((3, 2, 2, 2)) < 0.3) * rng.integers(1, 4, (3, 2, 2, 2))
+    return CompressedModel({
+        "kernel": pack(CodedTensor(half, kernel.astype(np.uint8)), rel_bits=2),
+        "all kept": pack(CodedTensor(half, np.full((4, 5), 2, np.uint8)), rel_bits=0),
+        "zeros": pack(CodedTensor(half[:1], np.zeros((3, 3), np.uint8)), rel_bits=3),
+        "none": pack(CodedTensor(half, np.zeros((0, 4), np.uint8))),
+        "scalar": pack(CodedTensor(half, np.array(3, np.uint8))),
+        "../$vector$\n": pack(CodedTensor(half, np.array([0, 0, 1, 0], np.uint8))),
+        "file": np.array([[1.5, -0.0], [np.nan, 0]], np.float32),
+        "counts": np.arange(3, dtype=np.int64),
+    })
+
+
+def small_result(model, dataset="mnist"):
+    """Return a result.json's dict for `small_model`, called LeNet-300-100."""
+    layers = [{"name": name, "paper_name": layer[0], "weights": 1, "kept": 1, "bits": 4} for name, layer in LAYERS.items()]
+    epochs = [{"epoch": n, "loss": 0.5 / n, "validation_error_percent": 4.0 / n, "sparsity": 0.4 * n} for n in (1, 2)]
+
+    def stage(name, bits, nbytes, error, epochs):
+        return {"stage": name, "weights": 1540, "kept": 200, "bits": bits, "nbytes": nbytes, "seconds": 1.5, "layers": layers,
+                "validation_error_percent": error + 0.5, "test_error_percent": error, "epochs": epochs}
+
+    return {
+        "format": 1, "network": "lenet-300-100", "seed": 0, "threads": 1, "settings": {}, "seconds": 5.0, "versions": {},
+        "dataset": {"name": dataset, "source": "here", "note": f"This is {dataset}.", "train": 3, "validation": 2, "test": 2},
+        "stages": [stage("dense", None, 6336, 1.25, epochs), stage("pruned", None, 2000, 1.5, epochs),
+                   stage("shared", 3.96, 900, 1.75, epochs[:1]), stage("coded", 4, model.nbytes, 1.75, [])],
+        "file": {"name": "model.gdc", "nbytes": model.nbytes, "ratio": 6336 / model.nbytes,
+                 "sha256": hashlib.sha256(model.dumps()).hexdigest()},
+    }
+
+
+def write_run(folder, dataset="mnist"):
+    """Write a whole run folder: model.gdc, result.json and checkpoints. Return the folder."""
+    folder = Path(folder)
+    (folder / "checkpoints").mkdir(parents=True)
+    pruned, model = pruned_weights(), small_model()
+    dense = {name: array + np.float32(0.01) for name, array in pruned.items()}
+    np.savez(folder / "checkpoints" / "dense.npz", **dense)
+    np.savez(folder / "checkpoints" / "pruned.npz", **pruned)
+    model.save(folder / "checkpoints" / "clustered.gdc")
+    model.save(folder / "model.gdc")
+    (folder / "result.json").write_text(json.dumps(small_result(model, dataset)))
+    return folder
+
+
+def load_tool(name):
+    """Return the module of tools/<name>.py."""
+    spec = importlib.util.spec_from_file_location(f"tool_{name}", ROOT / "tools" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def run_tool(name, *arguments):
+    """Run tools/<name>.py in a process of its own, away from the repository; return the CompletedProcess."""
+    command = [sys.executable, str(ROOT / "tools" / f"{name}.py"), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=os.path.abspath(os.sep), timeout=120)
+
+
+def one_error_line(text, program):
+    """Assert that stderr is exactly one line "program: error: ..." and return what follows."""
+    assert text.count("\n") == 1 and text.startswith(f"{program}: error: "), text
+    return text.strip().removeprefix(f"{program}: error: ")
