@@ -53,16 +53,19 @@ def odd_model():
 
 def small_result(model, dataset="mnist"):
     """Return a result.json's dict for `small_model`, called LeNet-300-100."""
-    layers = [{"name": name, "paper_name": layer[0], "weights": 1, "kept": 1, "bits": 4} for name, layer in LAYERS.items()]
+    layers = [{"name": name, "paper_name": layer, "weights": 1, "kept": 1, "bits": 4}
+              for name, (layer, _, _) in LAYERS.items()]
     epochs = [{"epoch": n, "loss": 0.5 / n, "validation_error_percent": 4.0 / n, "sparsity": 0.4 * n} for n in (1, 2)]
 
     def stage(name, bits, nbytes, error, epochs):
-        return {"stage": name, "weights": 1540, "kept": 200, "bits": bits, "nbytes": nbytes, "seconds": 1.5, "layers": layers,
-                "validation_error_percent": error + 0.5, "test_error_percent": error, "epochs": epochs}
+        return {"stage": name, "weights": 1540, "kept": 200, "bits": bits, "nbytes": nbytes, "seconds": 1.5,
+                "validation_error_percent": error + 0.5, "test_error_percent": error, "epochs": epochs,
+                "layers": layers}
 
     return {
-        "format": 1, "network": "lenet-300-100", "seed": 0, "threads": 1, "settings": {}, "seconds": 5.0, "versions": {},
-        "dataset": {"name": dataset, "source": "here", "note": f"This is {dataset}.", "train": 3, "validation": 2, "test": 2},
+        "format": 1, "network": "lenet-300-100", "seed": 0, "threads": 1, "settings": {}, "seconds": 5.0,
+        "versions": {}, "dataset": {"name": dataset, "source": "here", "note": f"This is {dataset}.", "train": 3,
+                                    "validation": 2, "test": 2},
         "stages": [stage("dense", None, 6336, 1.25, epochs), stage("pruned", None, 2000, 1.5, epochs),
                    stage("shared", 3.96, 900, 1.75, epochs[:1]), stage("coded", 4, model.nbytes, 1.75, [])],
         "file": {"name": "model.gdc", "nbytes": model.nbytes, "ratio": 6336 / model.nbytes,

@@ -96,8 +96,9 @@ class TestRows:
 
 
 def test_entropy_by_hand():
-    # Codes 1, 1, 1, 2 in dense mode: 4 * H(1/4) bits, so one byte instead of the stream's one.
-    packed = pack(CodedTensor(np.array([0, 1, 2], np.float32), np.tile(np.array([1, 1, 1, 2], np.uint8), 50)), rel_bits=0)
+    # A quarter of 200 codes is a 2, the others are 1, in dense mode.
+    codes = np.tile(np.array([1, 1, 1, 2], np.uint8), 50)
+    packed = pack(CodedTensor(np.array([0, 1, 2], np.float32), codes), rel_bits=0)
     model = CompressedModel({"w": packed})
     (stream,) = model_streams(model)
     bound = 200 * (0.75 * math.log2(4 / 3) + 0.25 * 2) / 8

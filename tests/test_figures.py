@@ -52,7 +52,8 @@ class TestEveryFigure:
 
     def test_no_pyplot_and_no_mxnet(self):
         command = "import gluon_dc.report.gallery, sys; print({'matplotlib.pyplot', 'mxnet'} & set(sys.modules))"
-        assert subprocess.run([sys.executable, "-c", command], cwd=ROOT, capture_output=True, text=True).stdout == "set()\n"
+        result = subprocess.run([sys.executable, "-c", command], cwd=ROOT, capture_output=True, text=True)
+        assert result.stdout == "set()\n"
 
 
 class TestStorage:
@@ -86,9 +87,10 @@ class TestHistograms:
         assert "kernel: codes" in drawn and not any(text.startswith(("zeros", "none")) for text in drawn)
 
     def test_the_largest_are_drawn(self):
-        tensors = {f"{n}.weight": pack(CodedTensor(np.array([0, 1], np.float32), np.ones(n + 1, np.uint8))) for n in range(12)}
-        headings = [text for text in texts(histogram_figure(CompressedModel(tensors), TITLE)) if text.endswith(": codes")]
-        assert headings == [f"{n}.weight: codes" for n in range(4, 12)]
+        codebook = np.array([0, 1], np.float32)
+        tensors = {f"{n}.weight": pack(CodedTensor(codebook, np.ones(n + 1, np.uint8))) for n in range(12)}
+        drawn = texts(histogram_figure(CompressedModel(tensors), TITLE))
+        assert [text for text in drawn if text.endswith(": codes")] == [f"{n}.weight: codes" for n in range(4, 12)]
 
     def test_nothing_to_draw(self):
         with pytest.raises(ValueError, match="no coded tensor has an entry: nothing to draw"):
@@ -126,6 +128,12 @@ class TestTraining:
         lines = [line.get_xdata().tolist() for line in figure.axes[1].lines[:3]]
         assert lines == [[1, 2], [3, 4], [5]]
         assert {"dense", "pruned", "shared"} <= set(texts(figure)) and "coded" not in texts(figure)
+
+    def test_test_errors_stand_at_the_end_of_their_stage(self):
+        lines = training_figure(small_result(small_model()), TITLE).axes[0].lines
+        (marks,) = [line for line in lines if line.get_label() == "test error after the stage"]
+        # Coding has no epochs of its own: it stands where sharing ended.
+        assert marks.get_xydata().tolist() == [[2, 1.25], [4, 1.5], [5, 1.75], [5, 1.75]]
 
     @pytest.mark.parametrize("loss", [0.0, float("nan"), None])
     def test_losses_without_a_logarithm(self, loss, tmp_path):

@@ -8,7 +8,7 @@ from gluon_dc.training.settings import RECIPES, Settings, parse_per_layer, setti
 
 def test_given_fields_win_over_the_recipe_and_none_is_not_given():
     settings = settings_for("lenet-5", "paper", seed=3, batch_size=None, bits=2)
-    assert (settings.seed, settings.batch_size, settings.bits) == (3, Settings.batch_size, 2)
+    assert (settings.seed, settings.batch_size, settings.bits) == (3, 128, 2)
     assert settings.scope == "layer" and settings.sparsity["4"] == 0.92
 
 
@@ -28,6 +28,19 @@ def test_unknown_names_are_refused():
         settings_for("lenet-5", "best")
     with pytest.raises(ValueError, match="networks lenet-300-100, lenet-5"):
         settings_for("alexnet")
+
+
+@pytest.mark.parametrize("given, message", [
+    ({"sparsity": {"0": 0.5, "1": -0.1}}, "sparsity must be in 0..1, got -0.1"),
+    ({"bits": 9}, "bits must be in 1..8, got 9"),
+    ({"dense_epochs": 0}, "dense_epochs must be in 1..inf, got 0"),
+    ({"prune_share": float("nan")}, "prune_share must be in 0..1, got nan"),
+    ({"score": "size"}, "score is one of saliency, magnitude; got 'size'"),
+    ({"start": "middle"}, "start is one of linear, density, random"),
+])
+def test_settings_out_of_range_are_refused_before_any_work(given, message):
+    with pytest.raises(ValueError, match=message):
+        settings_for("lenet-5", **given)
 
 
 @pytest.mark.parametrize("text, expected", [

@@ -30,7 +30,8 @@ class TestByHand:
 
     def test_tensors(self):
         weight, bias = size_report(by_hand()).tensors
-        assert (weight.kind, weight.shape, weight.kept, weight.nbytes, weight.dense_nbytes) == ("coded", (2, 4), 3, 6, 32)
+        assert (weight.kind, weight.shape, weight.kept) == ("coded", (2, 4), 3)
+        assert (weight.nbytes, weight.dense_nbytes) == (6, 32)
         assert (bias.kind, bias.kept, bias.part_nbytes, bias.nbytes) == ("lossless", None, {"arrays": 8}, 8)
 
     def test_text(self):

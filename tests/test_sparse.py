@@ -115,8 +115,9 @@ class TestErrors:
 
     @pytest.mark.parametrize("change, message", [
         ({"csr": "../x.npz"}, "leads out of the folder"), ({"shape": [30, 41]}, r"the matrix has shape \[30, 40\]"),
-        ({"shape": None}, "'0.weight'"), ({"shape": ["a", 2]}, "'0.weight'"), ({"csr": None, "csc": None}, "'0.weight'"),
-        ({"csr": "001-0.bias.npy"}, "expected a .npz"), ({"kind": "lossless"}, "'file'"), ({"name": None}, "None"),
+        ({"shape": None}, "'0.weight'"), ({"shape": ["a", 2]}, "'0.weight'"),
+        ({"csr": None, "csc": None}, "'0.weight'"), ({"csr": "001-0.bias.npy"}, "expected a .npz"),
+        ({"kind": "lossless"}, "'file'"), ({"name": None}, "None"),
     ])
     def test_records(self, tmp_path, change, message):
         write_sparse(small_model(), tmp_path)

@@ -3,7 +3,6 @@ import json
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from hypothesis.extra import numpy as stnp
 from report_inputs import load_tool, odd_model, one_error_line, run_tool, small_model
 
@@ -24,7 +23,8 @@ def round_trip(array, folder, *options):
 class TestSymbols:
     @pytest.mark.parametrize("array", [
         np.array([[3, 1, 3], [3, 0, 255]], np.int64), np.zeros((2, 0), np.uint8), np.array(7, np.int16),
-        np.full(1000, 200, np.uint8), np.arange(256, dtype=np.uint16), np.array([5, 6], ">i4"), np.arange(100, dtype=np.int8),
+        np.full(1000, 200, np.uint8), np.arange(256, dtype=np.uint16), np.array([5, 6], ">i4"),
+        np.arange(100, dtype=np.int8),
     ], ids=["mixed", "empty", "rank 0", "one symbol", "all symbols", "big-endian", "int8"])
     def test_come_back_equal(self, tmp_path, array):
         back, _ = round_trip(array, tmp_path)
@@ -37,7 +37,7 @@ class TestSymbols:
         np.testing.assert_array_equal(round_trip(array, tmp_path_factory.mktemp("symbols"))[0], array)
 
     def test_every_symbol_is_a_codeword(self, tmp_path):
-        # Zeros are symbols like others: no gaps. 7 zeros, 1 one: 1 bit each; 8 zeros more change one byte.
+        # Zeros are symbols like others, with no gaps: 800 symbols of 1 bit each.
         array = np.array([0] * 700 + [1] * 100, np.uint8)
         round_trip(array, tmp_path)
         packed = load(tmp_path / "x.gdc")["array"]

@@ -71,7 +71,8 @@ class TestFiles:
     def test_text_json_and_figures(self, tmp_path, capsys):
         code, text = run(capsys, write_run(tmp_path / "run"), "--output-dir", tmp_path / "a" / "out")
         out = tmp_path / "a" / "out"
-        assert code == 0 and sorted(path.name for path in out.iterdir()) == sorted(["report.json", "report.txt", *FIGURES])
+        assert code == 0
+        assert sorted(path.name for path in out.iterdir()) == sorted(["report.json", "report.txt", *FIGURES])
         assert (out / "report.txt").read_text() == text
         assert json.loads((out / "report.json").read_text())[0]["sizes"]["nbytes"] == small_model().nbytes
         assert (out / "storage.png").read_bytes().startswith(b"\x89PNG")

@@ -169,6 +169,19 @@ def test_saved_states_go_on_exactly(optimizer, options, gradient, tmp_path):
     np.testing.assert_array_equal(codebook_of(net), codebook_of(resumed))
 
 
+def test_the_order_of_parameters_does_not_depend_on_how_many_layers_the_process_has_made():
+    orders = []
+    for numbers in ((8, 9), (99, 100)):
+        net = gluon.nn.HybridSequential()
+        net.add(*(gluon.nn.Dense(units, in_units=6, prefix=f"dense{number}_")
+                  for units, number in zip((6, 5), numbers)))
+        net.initialize()
+        dc.quantize(net, 2)
+        trainer = dc.CentroidTrainer(net.collect_params(), "adam")
+        orders.append([parameter.shape for parameter in trainer._params])
+    assert orders[0] == orders[1] and sorted(orders[0]) == [(4,), (4,), (5,), (6,)]
+
+
 def test_bad_arguments():
     net, _ = make("dense")
     with pytest.raises(ValueError, match="no codebook among the parameters: call gluon_dc.quantize"):

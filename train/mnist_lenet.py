@@ -13,9 +13,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from gluon_dc.training.settings import RECIPES, Settings, parse_per_layer, settings_for  # noqa: E402
-
-NETWORKS = sorted(RECIPES["default"])
+from gluon_dc.training.settings import (  # noqa: E402
+    NETWORKS, RECIPES, Settings, parse_per_layer, settings_for)
 
 
 def parser():
@@ -44,18 +43,25 @@ def parser():
 
 
 def _add_setting(result, item):
-    defaults = ", ".join(f"{name} {getattr(settings_for(name), item.name)}" for name in NETWORKS)
+    defaults = {name: getattr(settings_for(name), item.name) for name in NETWORKS}
+    shown = [str(default) for default in defaults.values()]
+    if len(set(shown)) > 1:
+        shown = [f"{name} {default}" for name, default in defaults.items()]
     kind = parse_per_layer if item.type is object else item.type
-    result.add_argument("--" + item.name.replace("_", "-"), type=kind,
-                        metavar=getattr(kind, "__name__", "value").upper().replace("PARSE_PER_LAYER", "X"),
-                        help=f"{item.metadata['help']} (default: {defaults})".replace("%", "%%"))
+    result.add_argument("--" + item.name.replace("_", "-"), type=kind, choices=item.metadata["choices"],
+                        metavar=None if item.metadata["choices"] else "N",
+                        help=f"{item.metadata['help']} (default: {', '.join(dict.fromkeys(shown))})")
 
 
 def main(argv=None):
     """Run the pipeline; returns the exit status."""
     arguments = parser().parse_args(argv)
     given = {item.name: getattr(arguments, item.name) for item in fields(Settings)}
-    settings = settings_for(given.pop("network"), arguments.recipe, **given)
+    try:
+        settings = settings_for(given.pop("network"), arguments.recipe, **given)
+    except ValueError as error:
+        print(f"mnist_lenet.py: {error}", file=sys.stderr)
+        return 2
     folder = arguments.output_dir or Path("runs") / (
         f"{settings.network}-{arguments.recipe}-seed{settings.seed}")
     # MXNet reads both when it is imported; two spinning threads starve each other on a busy machine.

@@ -1,7 +1,8 @@
 """A Trainer's optimizer states as an .npz file: arrays only, no pickle.
 
 Keys: ``state.<parameter>.<j>``, the j-th state array of a parameter by its place in the Trainer
-(momentum; Adam's mean, variance); ``counts``, int64 (parameters,), the updates each has had;
+(momentum; Adam's mean, variance), so give both Trainers their parameters in the same order, such as
+``list(net.collect_params().values())``; ``counts``, int64 (parameters,), the updates each has had;
 ``optimizer``, its class name.
 """
 import mxnet as mx

@@ -73,7 +73,9 @@ class CentroidTrainer(gluon.Trainer):
 
 def _as_list(params):
     if isinstance(params, (dict, gluon.ParameterDict)):
-        return [params[key] for key in sorted(params.keys())]
+        # Not sorted by name, as gluon.Trainer does: names count a process's layers, so dense9 and
+        # dense10 of one run may be dense99 and dense100 of the run that loads its states.
+        return list(params.values())
     if not isinstance(params, (list, tuple)):
         raise ValueError("params is a ParameterDict, dict or list of Parameters, such as "
                          f"net.collect_params(); got {type(params).__name__}")

@@ -27,16 +27,17 @@ def training_figure(result, title):
     for axes, (key, (label, colour)) in zip(panels, curves.items()):
         values = np.array([np.nan if epoch.get(key) is None else epoch[key] for epoch in epochs], float)
         _draw_curve(panel(axes), values, ends, colour)
+        if key == "validation_error_percent":
+            _mark_tests(axes, result)
+            figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
         # A loss of 0 has no logarithm, and one that diverged is NaN.
         if key == "loss" and (values > 0).any() and not (values <= 0).any():
             _log_axis(axes.yaxis, axes.set_yscale)
         else:
+            axes.margins(y=0.1)
             axes.set_ylim(bottom=0)
         axes.set_ylabel(label)
     _mark_stages(panels[0], ends)
-    if "validation_error_percent" in curves:
-        _mark_tests(panels[0], ends)
-        figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
     panels[-1].set(xlabel="epoch, counted over all stages", xlim=(0.5, len(epochs) + 0.5))
     panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure
@@ -123,12 +124,16 @@ def _mark_stages(axes, ends):
         start = end
 
 
-def _mark_tests(axes, ends):
-    tested = [(end, stage["test_error_percent"]) for stage, end in ends if stage.get("test_error_percent") is not None]
+def _mark_tests(axes, result):
+    # A stage without epochs, such as coding, is tested where the one before it ended.
+    tested, end = [], 0
+    for stage in stages(result):
+        end += len(stage.get("epochs") or [])
+        if stage.get("test_error_percent") is not None:
+            tested.append((end, stage["test_error_percent"]))
     axes.lines[0].set_label("after each epoch")
     if tested:
         axes.plot(*zip(*tested), "D", color=RED, ms=6, label="test error after the stage")
-        axes.set_ylim(bottom=0)
 
 
 def _log_axis(axis, set_scale):

@@ -85,7 +85,8 @@ def weight_figure(pruned, before, after, title, labels=None):
     pruned: {name: array} after pruning, zeros not kept. before, after: {name: centroids}, `before` may lack names.
     A row for each of the largest tensors in both `pruned` and `after` with a kept weight; ValueError for none.
     """
-    rows = _largest([name for name in after if name in pruned and pruned[name].any()], MAX_ROWS, key=lambda name: pruned[name].size)
+    known = [name for name in after if name in pruned and pruned[name].any()]
+    rows = _largest(known, MAX_ROWS, key=lambda name: pruned[name].size)
     if not rows:
         raise ValueError("no coded tensor has its pruned weights: nothing to draw")
     figure = new_figure(1.7 + 2.5 * len(rows), "Kept weights and their centroids", title)

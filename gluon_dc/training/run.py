@@ -12,7 +12,8 @@ from tqdm import tqdm
 from .. import nn
 from ..coding import load, weights_digest
 from ..data import Dataset
-from ..models import get_model
+from ..models import LAYER_NAMES, get_model
+from ..nn.patterns import resolve
 from .checkpoints import load_plain, plain_arrays, write_arrays, write_json
 from .loop import error_percent
 from .result import result_of, stage_row
@@ -85,12 +86,15 @@ def run_pipeline(settings, dataset, folder, dense=None, pruned=None, fresh=False
     Raises
     ------
     ValueError
-        The folder holds a run of other settings or data; a checkpoint that does not fit.
+        A pattern that matches no layer; the folder holds a run of other settings or data; a
+        checkpoint that does not fit.
     FloatingPointError
         The loss is not finite any more.
     RuntimeError
         A fresh process does not decode the file to the weights that were coded.
     """
+    for name in ("sparsity", "bits"):
+        resolve(getattr(settings, name), list(LAYER_NAMES[settings.network]), name)
     run = Run(settings, dataset, Path(folder))
     _open_folder(run, {"dense": dense, "pruned": pruned}, fresh)
     for name, stage in STAGES.items():

@@ -1,38 +1,70 @@
 """What a run is made of: every number that decides its outcome, with the defaults of each network."""
 from dataclasses import asdict, dataclass, field, fields, replace
 
+from ..coding import STARTS
 
-def _setting(default, text):
-    return field(default=default, metadata={"help": text})
+NETWORKS = ("lenet-300-100", "lenet-5")
+
+
+def _setting(default, text, choices=None, low=None, high=float("inf")):
+    return field(default=default,
+                 metadata={"help": text, "choices": choices, "low": low, "high": high})
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings of one run. Equal settings, data and thread count give equal files.
+    """The settings of one run. Equal settings and data give equal files.
 
-    Errors of the fields' ranges are found by the verbs that use them.
+    Raises
+    ------
+    ValueError
+        A setting out of its range, before any work is done.
     """
 
-    network: str = _setting("lenet-300-100", "lenet-300-100 or lenet-5")
-    seed: int = _setting(0, "seed of the initial weights, the order of the images and their shifts")
-    threads: int = _setting(1, "OpenMP threads; the same seed gives the same bits at the same number only")
-    batch_size: int = _setting(512, "images a step")
-    shift: int = _setting(1, "training images are moved by up to this many pixels, 0 leaves them")
-    dense_epochs: int = _setting(15, "epochs of dense training")
-    dense_rate: float = _setting(4e-3, "Adam's first learning rate there; it falls to 0 as a cosine")
-    sparsity: object = _setting(0.9875, "share of weights to prune: a number, or {layer: number}")
-    scope: str = _setting("global", "whether sparsity holds per layer or over the whole net")
+    network: str = _setting("lenet-300-100", "the network", choices=NETWORKS)
+    seed: int = _setting(0, "seed of the initial weights, the order of the images and their shifts",
+                         low=0)
+    threads: int = _setting(1, "OpenMP threads; the same seed gives the same bits at the same number "
+                               "only", low=1)
+    batch_size: int = _setting(512, "images a step", low=1)
+    shift: int = _setting(1, "training images are moved by up to this many pixels, 0 leaves them",
+                          low=0, high=14)
+    dense_epochs: int = _setting(15, "epochs of dense training", low=1)
+    dense_rate: float = _setting(4e-3, "Adam's first learning rate there; it falls to 0 as a cosine",
+                                 low=0)
+    sparsity: object = _setting(0.9875, "share of weights to prune: a number, or by layer "
+                                        "0=0.92,1=0.91,*=0.74", low=0, high=1)
+    scope: str = _setting("global", "whether sparsity holds per layer or over the whole net",
+                          choices=("layer", "global"))
     score: str = _setting("saliency", "rank weights by their saliency (weight squared times Adam's "
-                                      "mean squared gradient) or by their magnitude")
-    schedule: str = _setting("cubic", "how sparsity grows: one-shot, iterative or cubic")
-    prune_steps: int = _setting(100, "in how many steps")
-    prune_share: float = _setting(0.6, "share of the retraining over which sparsity grows")
-    prune_epochs: int = _setting(60, "epochs of pruning and retraining")
-    prune_rate: float = _setting(1e-2, "first learning rate there")
-    bits: object = _setting(4, "bits of a code: a number, or {layer: number}")
-    start: str = _setting("optimal", "where k-means starts: linear, density, random, kmeans++, optimal")
-    share_epochs: int = _setting(8, "epochs of centroid training")
-    share_rate: float = _setting(4e-3, "first learning rate there")
+                          "mean squared gradient) or by their magnitude",
+                          choices=("saliency", "magnitude"))
+    schedule: str = _setting("cubic", "how sparsity grows",
+                             choices=("one-shot", "iterative", "cubic"))
+    prune_steps: int = _setting(100, "in how many steps", low=1)
+    prune_share: float = _setting(0.6, "share of the retraining over which sparsity grows",
+                                  low=0, high=1)
+    prune_epochs: int = _setting(60, "epochs of pruning and retraining", low=1)
+    prune_rate: float = _setting(1e-2, "first learning rate there", low=0)
+    bits: object = _setting(4, "bits of a code: a number, or by layer", low=1, high=8)
+    start: str = _setting("optimal", "where k-means starts", choices=STARTS)
+    share_epochs: int = _setting(8, "epochs of centroid training", low=1)
+    share_rate: float = _setting(4e-3, "first learning rate there", low=0)
+
+    def __post_init__(self):
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if item.metadata["choices"] and value not in item.metadata["choices"]:
+                raise ValueError(f"{item.name} is one of {', '.join(item.metadata['choices'])}; "
+                                 f"got {value!r}")
+            if item.metadata["low"] is not None:
+                self._check_range(item, value)
+
+    def _check_range(self, item, value):
+        low, high = item.metadata["low"], item.metadata["high"]
+        for number in value.values() if isinstance(value, dict) else [value]:
+            if number is not None and not low <= number <= high:
+                raise ValueError(f"{item.name} must be in {low}..{high}, got {number}")
 
     def as_dict(self):
         """JSON-able."""
@@ -47,10 +79,17 @@ _PAPER = {
 }
 _AS_IN_THE_PAPER = {"scope": "layer", "score": "magnitude", "schedule": "iterative", "start": "linear"}
 
-# Both chosen on the validation split.
+# Chosen on the validation split.
+_DEFAULT = {
+    "lenet-300-100": {},
+    "lenet-5": {"threads": 2, "batch_size": 128, "dense_epochs": 8, "dense_rate": 2e-3,
+                "sparsity": 0.9875, "prune_epochs": 30, "prune_rate": 3e-3, "share_epochs": 5,
+                "share_rate": 2e-3},
+}
 RECIPES = {
-    "default": {"lenet-300-100": {}, "lenet-5": {}},
-    "paper": {network: {**_AS_IN_THE_PAPER, **layers} for network, layers in _PAPER.items()},
+    "default": _DEFAULT,
+    "paper": {network: {**_DEFAULT[network], **_AS_IN_THE_PAPER, **layers}
+              for network, layers in _PAPER.items()},
 }
 
 
@@ -64,7 +103,7 @@ def settings_for(network, recipe="default", **given):
     """
     if recipe not in RECIPES or network not in RECIPES[recipe]:
         raise ValueError(f"no recipe {recipe!r} for {network!r}; recipes are {', '.join(RECIPES)}, "
-                         f"networks {', '.join(RECIPES['default'])}")
+                         f"networks {', '.join(NETWORKS)}")
     given = {name: value for name, value in given.items() if value is not None}
     return replace(Settings(network=network), **{**RECIPES[recipe][network], **given})
 

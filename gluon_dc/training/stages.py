@@ -116,7 +116,8 @@ def _new_net(run):
 
 
 def _adam(cls, net):
-    return cls(net.collect_params(), "adam")
+    # A list keeps the order of the layers, by which the states in a checkpoint find their parameters.
+    return cls(list(net.collect_params().values()), "adam")
 
 
 def _train(run, name, net, trainer, epochs, rate, after_step=None):
