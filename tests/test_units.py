@@ -6,7 +6,7 @@ from mxnet.gluon import nn  # noqa: E402
 
 import gluon_dc as dc  # noqa: E402
 from gluon_dc.models import MODELS  # noqa: E402
-from gluon_dc.nn.units import zero_unused_units  # noqa: E402
+from gluon_dc.nn import sort_units, zero_unused_units  # noqa: E402
 from nets import NETS, make  # noqa: E402
 
 
@@ -41,6 +41,39 @@ def test_predictions_of_a_pruned_lenet_stay_bit_for_bit(name):
     np.testing.assert_array_equal(net(x).asnumpy(), before)
 
 
+def test_units_are_sorted_by_their_incoming_weights():
+    net = nn.HybridSequential()
+    net.add(nn.Dense(3, in_units=2), nn.Dense(1, in_units=3))
+    net.initialize()
+    net[0].weight.set_data(mx.nd.array([[0, 0], [1, 2], [0, 3]]))
+    net[0].bias.set_data(mx.nd.array([7, 8, 9]))
+    net[1].weight.set_data(mx.nd.array([[4, 5, 6]]))
+    sort_units(net)
+    np.testing.assert_array_equal(net[0].weight.data().asnumpy(), [[1, 2], [0, 3], [0, 0]])
+    np.testing.assert_array_equal(net[0].bias.data().asnumpy(), [8, 9, 7])
+    np.testing.assert_array_equal(net[1].weight.data().asnumpy(), [[5, 6, 4]])
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_sorting_keeps_predictions_and_makes_the_file_smaller(name):
+    mx.random.seed(0)
+    net = MODELS[name]()
+    net.initialize(mx.init.Normal(1.0))
+    dc.prune(net, sparsity=0.99, scope="global")
+    zero_unused_units(dc.unwrap(net))
+    x = mx.nd.random.uniform(shape=(4, 1, 28, 28))
+    before = net(x).asnumpy()
+    nbytes = []
+    for step in (lambda net: None, sort_units):
+        step(net)
+        shared = MODELS[name]()
+        dc.restore(dc.compress(net), shared)
+        dc.quantize(shared, 4)
+        nbytes.append(dc.compress(shared).nbytes)
+    np.testing.assert_allclose(net(x).asnumpy(), before, rtol=1e-4, atol=1e-3)
+    assert nbytes[1] < nbytes[0]
+
+
 @pytest.mark.parametrize("name", NETS)
 def test_nets_it_does_not_know_are_left_alone(name):
     net, x = make(name)
@@ -49,6 +82,8 @@ def test_nets_it_does_not_know_are_left_alone(name):
     before = net(x).asnumpy()
     zero_unused_units(net)
     np.testing.assert_array_equal(net(x).asnumpy(), before)
+    sort_units(net)
+    np.testing.assert_allclose(net(x).asnumpy(), before, rtol=1e-5, atol=1e-6)
 
 
 def test_grouped_layers_and_wrapped_ones_are_left_alone():

@@ -45,6 +45,7 @@ def pruned(run):
     history = _train(run, "pruned", net, trainer, settings.prune_epochs, settings.prune_rate,
                      _Pruning(run, net, trainer))
     nn.zero_unused_units(nn.unwrap(net))
+    nn.sort_units(net)
     write_arrays(run.file("pruned.npz"), plain_arrays(net))
     run.finish_stage("pruned", net, history)
 
