@@ -76,7 +76,7 @@ def test_help_shows_the_defaults_of_both_networks(capsys):
         mnist_lenet.main(["--help"])
     assert stop.value.code == 0
     text = " ".join(capsys.readouterr().out.split())
-    assert "epochs of pruning and retraining (default: lenet-300-100 60, lenet-5 30)" in text
+    assert "epochs of pruning and retraining (default: lenet-300-100 90, lenet-5 30)" in text
 
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGKILL])

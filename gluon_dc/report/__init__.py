@@ -3,12 +3,12 @@
 Figures need matplotlib and are in `figures`, `charts` and `gallery`, which are imported only to draw.
 """
 
-from gluon_dc.report.accounting import LayerRow, layer_rows
-from gluon_dc.report.comparison import compressors_table, report_sections, result_tables
-from gluon_dc.report.compressors import CompressorRow, compressor_rows
-from gluon_dc.report.results import Run, load_result, read_run
-from gluon_dc.report.sizes import SizeReport, size_report
-from gluon_dc.report.writing import write_report
+from .accounting import LayerRow, layer_rows
+from .comparison import compressors_table, report_sections, result_tables
+from .compressors import CompressorRow, compressor_rows
+from .results import Run, load_result, read_run
+from .sizes import SizeReport, size_report
+from .writing import write_report
 
 __all__ = [
     "CompressorRow", "LayerRow", "Run", "SizeReport", "compressor_rows", "compressors_table", "layer_rows",

@@ -16,7 +16,7 @@ every byte.
 
 from dataclasses import dataclass
 
-from gluon_dc.report.streams import packed_tensors, tensor_streams
+from .streams import packed_tensors, tensor_streams
 
 TOTAL = "Total"
 

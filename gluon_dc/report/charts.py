@@ -3,11 +3,11 @@
 import numpy as np
 from matplotlib.ticker import LogLocator, MaxNLocator
 
-from gluon_dc.report.accounting import layer_rows
-from gluon_dc.report.compressors import ENTROPY, FIXED, HUFFMAN, RAW
-from gluon_dc.report.drawing import BLUE, GREEN, GREY, INK, ORANGE, RED, new_figure, panel, plain
-from gluon_dc.report.paper import paper_layer
-from gluon_dc.report.results import layer_names, stages
+from .accounting import layer_rows
+from .compressors import ENTROPY, FIXED, HUFFMAN, RAW
+from .drawing import BLUE, GREEN, GREY, INK, ORANGE, RED, new_figure, panel, plain
+from .paper import paper_layer
+from .results import layer_names, stages
 
 _CURVES = {
     "validation_error_percent": ("validation\nerror (%)", BLUE),

@@ -1,11 +1,11 @@
 """Our numbers beside the paper's, as text: Tables 1, 2 and 3, the bytes of the real file, general compressors."""
 
-from gluon_dc.report.accounting import TOTAL, layer_rows
-from gluon_dc.report.paper import paper_layer, paper_network, paper_table
-from gluon_dc.report.results import DATASET_TITLES, check_result, layer_names, on_paper_dataset, run_title, stages
-from gluon_dc.report.sizes import size_report
-from gluon_dc.report.streams import packed_tensors
-from gluon_dc.report.tables import count, decimal, format_table, times
+from .accounting import TOTAL, layer_rows
+from .paper import paper_layer, paper_network, paper_table
+from .results import DATASET_TITLES, check_result, layer_names, on_paper_dataset, run_title, stages
+from .sizes import size_report
+from .streams import packed_tensors
+from .tables import count, decimal, format_table, times
 
 OURS, PAPER = "ours", "paper"
 LAYER_HEADINGS = [

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gluon_dc.report.streams import model_streams, recode
+from .streams import model_streams, recode
 
 TAR_BLOCK = 512
 CHUNK_NBYTES = 1 << 20

@@ -2,8 +2,8 @@
 
 from matplotlib.figure import Figure
 
-from gluon_dc.coding.files import write_atomically
-from gluon_dc.report.tables import printable
+from ..coding.files import write_atomically
+from .tables import printable
 
 # The Okabe-Ito palette: told apart with any colour vision.
 BLUE, ORANGE, GREEN, RED, PINK, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9"

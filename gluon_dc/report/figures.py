@@ -6,9 +6,9 @@ Each function returns a matplotlib Figure; titles carry the network and its data
 import numpy as np
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from gluon_dc.report.drawing import BLUE, GREEN, GREY, INK, ORANGE, PINK, RED, SKY, new_figure, panel, plain
-from gluon_dc.report.sizes import size_report
-from gluon_dc.report.streams import packed_tensors, tensor_streams
+from .drawing import BLUE, GREEN, GREY, INK, ORANGE, PINK, RED, SKY, new_figure, panel, plain
+from .sizes import size_report
+from .streams import packed_tensors, tensor_streams
 
 # Group of parts -> keys of SizeReport.part_nbytes, its colour, and the colour of numbers on it.
 STORAGE_GROUPS = {

@@ -1,9 +1,9 @@
 """All figures that a run has the data for."""
 
-from gluon_dc.report.charts import compressor_figure, rate_figure, training_figure
-from gluon_dc.report.figures import histogram_figure, storage_figure, weight_figure
-from gluon_dc.report.results import checkpoint_arrays, layer_names, stages, start_codebooks
-from gluon_dc.report.streams import packed_tensors
+from .charts import compressor_figure, rate_figure, training_figure
+from .figures import histogram_figure, storage_figure, weight_figure
+from .results import checkpoint_arrays, layer_names, stages, start_codebooks
+from .streams import packed_tensors
 
 
 def run_figures(run, compressors=None) -> dict:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from gluon_dc.coding import CompressedModel, load
-from gluon_dc.report.npfiles import read_npz
-from gluon_dc.report.paper import paper_network
-from gluon_dc.report.streams import packed_tensors
+from ..coding import CompressedModel, load
+from .npfiles import read_npz
+from .paper import paper_network
+from .streams import packed_tensors
 
 RESULT_NAME = "result.json"
 MODEL_NAME = "model.gdc"

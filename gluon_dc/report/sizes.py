@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from gluon_dc.coding import PackedTensor
-from gluon_dc.report.accounting import LayerRow, layer_rows
-from gluon_dc.report.tables import count, decimal, format_table, times
+from ..coding import PackedTensor
+from .accounting import LayerRow, layer_rows
+from .tables import count, decimal, format_table, times
 
 # Key in CompressedModel.part_nbytes() -> what people call it, in the order of the table.
 PARTS = {

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
-from gluon_dc.coding import PackedTensor, unpack
-from gluon_dc.coding.files import write_atomically
-from gluon_dc.report.npfiles import read_npy, read_npz
+from ..coding import PackedTensor, unpack
+from ..coding.files import write_atomically
+from .npfiles import read_npy, read_npz
 
 INDEX_NAME = "index.json"
 FORMAT = 1

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gluon_dc.coding import FormatError, PackedTensor, huffman, pack, unpack
+from ..coding import FormatError, PackedTensor, huffman, pack, unpack
 
 REFERENCE_LIMIT = 100_000  # symbols; the readable decoder takes about a second for as many
 

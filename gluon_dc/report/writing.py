@@ -4,14 +4,14 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from gluon_dc.coding.files import write_atomically
-from gluon_dc.report.accounting import layer_rows
-from gluon_dc.report.comparison import compressors_table, report_sections
-from gluon_dc.report.compressors import compressor_rows
-from gluon_dc.report.paper import SOURCE, paper_network, paper_table
-from gluon_dc.report.results import checkpoint_arrays, layer_names, read_run
-from gluon_dc.report.sizes import size_report
-from gluon_dc.report.streams import model_streams
+from ..coding.files import write_atomically
+from .accounting import layer_rows
+from .comparison import compressors_table, report_sections
+from .compressors import compressor_rows
+from .paper import SOURCE, paper_network, paper_table
+from .results import checkpoint_arrays, layer_names, read_run
+from .sizes import size_report
+from .streams import model_streams
 
 REPORT_FOLDER = "report"
 NO_MATPLOTLIB = "No figures were drawn: they need matplotlib (pip install 'gluon-dc[report]')."
@@ -83,8 +83,8 @@ def _draw(folder, drawn):
     if not drawn:
         return
     # Only here, so that reports without figures need no matplotlib.
-    from gluon_dc.report.drawing import save_figure
-    from gluon_dc.report.gallery import run_figures
+    from .drawing import save_figure
+    from .gallery import run_figures
 
     for number, (run, rows) in enumerate(drawn, start=1):
         prefix = f"{number}-" if len(drawn) > 1 else ""

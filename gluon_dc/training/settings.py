@@ -32,7 +32,7 @@ class Settings:
     dense_epochs: int = _setting(15, "epochs of dense training", low=1)
     dense_rate: float = _setting(4e-3, "Adam's first learning rate there; it falls to 0 as a cosine",
                                  low=0)
-    sparsity: object = _setting(0.9875, "share of weights to prune: a number, or by layer "
+    sparsity: object = _setting(0.9865, "share of weights to prune: a number, or by layer "
                                         "0=0.92,1=0.91,*=0.74", low=0, high=1)
     scope: str = _setting("global", "whether sparsity holds per layer or over the whole net",
                           choices=("layer", "global"))
@@ -44,7 +44,7 @@ class Settings:
     prune_steps: int = _setting(100, "in how many steps", low=1)
     prune_share: float = _setting(0.6, "share of the retraining over which sparsity grows",
                                   low=0, high=1)
-    prune_epochs: int = _setting(60, "epochs of pruning and retraining", low=1)
+    prune_epochs: int = _setting(90, "epochs of pruning and retraining", low=1)
     prune_rate: float = _setting(1e-2, "first learning rate there", low=0)
     bits: object = _setting(4, "bits of a code: a number, or by layer", low=1, high=8)
     start: str = _setting("optimal", "where k-means starts", choices=STARTS)
