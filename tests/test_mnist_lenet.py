@@ -53,7 +53,7 @@ def test_the_same_command_again_prints_the_finished_run(nowhere, capsys):
 
 
 @pytest.mark.parametrize("arguments, status, message", [
-    (["--sparsity", "1.5"], 2, "sparsity must be in 0..1, got 1.5"),
+    (["--sparsity", "1.5"], 2, "sparsity must be at least 0 and below 1, got 1.5"),
     (["--sparsity", "fc*=0.5"], 1, "pattern 'fc*' matches no layer; the layers are 0.weight, 1.weight, 2.weight"),
     (["--data-dir", "nowhere"], 1, "nowhere: no such folder"),
     (["--dense", "nothing.npz"], 1, "nothing.npz"),

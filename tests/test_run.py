@@ -61,6 +61,8 @@ def test_stages_and_layers_of_the_result(finished):
     assert pruned["kept"] <= round(0.03 * 266200) and coded["kept"] <= pruned["kept"]
     assert dense["nbytes"] > pruned["nbytes"] > shared["nbytes"] > coded["nbytes"] == result["file"]["nbytes"]
     assert all(layer["bits"] <= 4 for layer in coded["layers"])
+    assert [layer["nbytes"] for layer in dense["layers"]] == [940800, 120000, 4000]
+    assert 0 < coded["nbytes"] - sum(layer["nbytes"] for layer in coded["layers"]) < 1200
     assert [stage["test_error_percent"] is None for stage in result["stages"]] == [False, True, True, False]
     assert dense["test_error_percent"] < 5 and coded["test_error_percent"] < 10
 
@@ -130,6 +132,16 @@ def test_the_papers_recipe_keeps_the_papers_share_of_every_layer(data, tmp_path,
     assert all(layer["bits"] <= 6 for layer in result["stages"][-1]["layers"])
 
 
+def test_an_l1_penalty_makes_the_weights_smaller(finished, data, tmp_path):
+    quick = {**QUICK, "prune_epochs": 1, "share_epochs": 1, "l1": 1e-3}
+    run_pipeline(settings_for("lenet-300-100", **quick), data, tmp_path)
+    sums = []
+    for folder in (finished[0], tmp_path):
+        with np.load(folder / "checkpoints" / "dense.npz") as dense:
+            sums.append(np.abs(dense["0.weight"]).sum())
+    assert sums[1] < 0.5 * sums[0]
+
+
 def test_starting_from_a_pruned_net(finished, data, tmp_path):
     folder, result = finished
     again = run_pipeline(settings_for("lenet-300-100", **QUICK), data, tmp_path,
@@ -143,6 +155,8 @@ def test_a_folder_with_other_settings_is_refused_and_fresh_starts_over(finished,
     with pytest.raises(ValueError, match=r"holds a run with other settings \(seed was 0, is 1\): give "
                                          "another --output-dir, or --fresh"):
         run_pipeline(settings_for("lenet-300-100", seed=1, **QUICK), data, folder)
+    with pytest.raises(ValueError, match=r"other settings \(pruned was None, is 'x.npz'\)"):
+        run_pipeline(settings_for("lenet-300-100", **QUICK), data, folder, pruned="x.npz")
     quick = {**QUICK, "dense_epochs": 1, "prune_epochs": 1, "share_epochs": 1}
     first = run_pipeline(settings_for("lenet-300-100", **quick), data, tmp_path)
     other = run_pipeline(settings_for("lenet-300-100", **{**quick, "seed": 1}), data, tmp_path, fresh=True)

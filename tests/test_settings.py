@@ -31,10 +31,13 @@ def test_unknown_names_are_refused():
 
 
 @pytest.mark.parametrize("given, message", [
-    ({"sparsity": {"0": 0.5, "1": -0.1}}, "sparsity must be in 0..1, got -0.1"),
-    ({"bits": 9}, "bits must be in 1..8, got 9"),
-    ({"dense_epochs": 0}, "dense_epochs must be in 1..inf, got 0"),
-    ({"prune_share": float("nan")}, "prune_share must be in 0..1, got nan"),
+    ({"sparsity": {"0": 0.5, "1": -0.1}}, "sparsity must be at least 0 and below 1, got -0.1"),
+    ({"sparsity": 1.0}, "sparsity must be at least 0 and below 1, got 1.0"),
+    ({"bits": 9}, "bits must be at least 1 and at most 8, got 9"),
+    ({"bits": 2.5}, "bits must be a whole number, got 2.5"),
+    ({"dense_epochs": 0}, "dense_epochs must be at least 1 and below inf, got 0"),
+    ({"dense_rate": float("inf")}, "dense_rate must be at least 0 and below inf, got inf"),
+    ({"prune_share": float("nan")}, "prune_share must be at least 0 and at most 1, got nan"),
     ({"score": "size"}, "score is one of saliency, magnitude; got 'size'"),
     ({"start": "middle"}, "start is one of linear, density, random"),
 ])

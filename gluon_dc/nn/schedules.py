@@ -74,7 +74,8 @@ def adjust_dropout(net):
             dense_rate = block.__dict__.setdefault("_dense_rate", block._rate)
             block._rate = retraining_dropout_rate(dense_rate, int(mask.sum()), mask.size)
             rates[name] = block._rate
-    refresh_graphs(net)
+    if rates:
+        refresh_graphs(net)
     return rates
 
 

@@ -47,11 +47,15 @@ def to_input(images):
     return images.astype(np.float32) / 255
 
 
-def train_step(net, trainer, loss, x, y):
-    """One forward, backward and update. Returns the losses, shape (batch,), not waited for."""
+def train_step(net, trainer, loss, x, y, penalty=None):
+    """One forward, backward and update; `penalty()` is added to the loss of every image.
+
+    Returns the losses without it, shape (batch,), not waited for.
+    """
     with autograd.record():
         losses = loss(net(x), y)
-    losses.backward()
+        penalized = losses + penalty() if penalty else losses
+    penalized.backward()
     trainer.step(len(y))
     return losses
 

@@ -21,27 +21,31 @@ def stage_row(settings, stage, net, validation_error_percent, history, seconds):
         weights, kept: compressible weights in all and those not 0; bits: the mean of a kept
         weight's; nbytes: of a file of the net as it is now, biases included (fixed-width codes
         before the stage "coded"); errors in percent, the test error filled in at the end of the
-        run; epochs: the history; layers: the same by layer.
+        run; epochs: the history; layers: the same by layer, without what is not the layer's own.
     """
-    rows = [_layer_row(settings.network, layer) for layer in nn.weighted_layers(net)]
+    nbytes = _tensor_nbytes(stage, net)
+    rows = [_layer_row(settings.network, layer, nbytes) for layer in nn.weighted_layers(net)]
     kept = sum(row["kept"] for row in rows)
     return {"stage": stage, "weights": sum(row["weights"] for row in rows), "kept": kept,
             "bits": sum(row["kept"] * row["bits"] for row in rows) / max(kept, 1),
-            "nbytes": _nbytes(stage, net), "validation_error_percent": validation_error_percent,
+            "nbytes": sum(nbytes.values()), "validation_error_percent": validation_error_percent,
             "test_error_percent": None, "seconds": seconds, "epochs": history, "layers": rows}
 
 
-def _layer_row(network, layer):
+def _layer_row(network, layer, nbytes):
     array = layer.array()
     bits = layer.coded_tensor().code_bits if layer.is_coded else 32
     return {"name": layer.name, "paper_name": LAYER_NAMES[network][layer.name],
-            "weights": array.size, "kept": int(np.count_nonzero(array)), "bits": bits}
+            "weights": array.size, "kept": int(np.count_nonzero(array)), "bits": bits,
+            "nbytes": nbytes[layer.name]}
 
 
-def _nbytes(stage, net):
+def _tensor_nbytes(stage, net):
+    """Bytes by tensor of a file of the net; what belongs to none of them under ""."""
     if stage == "dense":
-        return sum(array.nbytes for array in plain_arrays(net).values())
-    return nn.compress(net, coder="huffman" if stage == "coded" else "fixed").nbytes
+        return {name: array.nbytes for name, array in plain_arrays(net).items()}
+    parts = nn.compress(net, coder="huffman" if stage == "coded" else "fixed").part_nbytes()
+    return {name: sum(tensor.values()) for name, tensor in parts.items()}
 
 
 def result_of(settings, dataset, stages, path):

@@ -108,7 +108,8 @@ def _open_folder(run, given, fresh):
     if fresh and checkpoints.exists():
         shutil.rmtree(checkpoints)
     checkpoints.mkdir(parents=True, exist_ok=True)
-    identity = {"dataset": run.dataset.name, **json.loads(json.dumps(run.settings.as_dict()))}
+    identity = {"dataset": run.dataset.name, **{stage: path and str(path) for stage, path in given.items()},
+                **json.loads(json.dumps(run.settings.as_dict()))}
     known = run.file("run.json")
     if known.exists():
         _check_same(json.loads(known.read_text()), identity, run.folder)

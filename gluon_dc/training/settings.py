@@ -6,9 +6,10 @@ from ..coding import STARTS
 NETWORKS = ("lenet-300-100", "lenet-5")
 
 
-def _setting(default, text, choices=None, low=None, high=float("inf")):
-    return field(default=default,
-                 metadata={"help": text, "choices": choices, "low": low, "high": high})
+def _setting(default, text, choices=None, low=None, high=float("inf"), below=float("inf")):
+    return field(default=default, metadata={
+        "help": text, "choices": choices, "low": low, "high": high, "below": below,
+        "whole": isinstance(default, int)})
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,10 @@ class Settings:
     dense_epochs: int = _setting(15, "epochs of dense training", low=1)
     dense_rate: float = _setting(4e-3, "Adam's first learning rate there; it falls to 0 as a cosine",
                                  low=0)
+    l1: float = _setting(0.0, "L1 penalty on the kept weights, in dense training and retraining", low=0)
+    l2: float = _setting(0.0, "L2 penalty, likewise", low=0)
     sparsity: object = _setting(0.9865, "share of weights to prune: a number, or by layer "
-                                        "0=0.92,1=0.91,*=0.74", low=0, high=1)
+                                        "0=0.92,1=0.91,*=0.74", low=0, below=1)
     scope: str = _setting("global", "whether sparsity holds per layer or over the whole net",
                           choices=("layer", "global"))
     score: str = _setting("saliency", "rank weights by their saliency (weight squared times Adam's "
@@ -61,10 +64,15 @@ class Settings:
                 self._check_range(item, value)
 
     def _check_range(self, item, value):
-        low, high = item.metadata["low"], item.metadata["high"]
+        low, high, below = (item.metadata[key] for key in ("low", "high", "below"))
         for number in value.values() if isinstance(value, dict) else [value]:
-            if number is not None and not low <= number <= high:
-                raise ValueError(f"{item.name} must be in {low}..{high}, got {number}")
+            if number is None:
+                continue
+            if item.metadata["whole"] and number != int(number):
+                raise ValueError(f"{item.name} must be a whole number, got {number}")
+            if not (low <= number <= high and number < below):
+                bound = f"at most {high}" if high < below else f"below {below}"
+                raise ValueError(f"{item.name} must be at least {low} and {bound}, got {number}")
 
     def as_dict(self):
         """JSON-able."""

@@ -4,6 +4,7 @@ Every stage starts from the file the one before has left, and leaves its own; on
 not run again, one that was interrupted goes on from its last epoch.
 """
 import time
+from functools import partial
 
 import mxnet as mx
 import numpy as np
@@ -145,11 +146,14 @@ def _epoch(run, name, net, trainer, epoch, epochs, rate, after_step, bar):
     data, settings = run.dataset, run.settings
     rng = np.random.default_rng([settings.seed, _STREAM[name], epoch])
     loss, total, steps = softmax_loss(), mx.nd.zeros(1), run.steps_per_epoch
+    penalty = None
+    if (settings.l1 or settings.l2) and name != "shared":
+        penalty = partial(nn.penalty, net, settings.l1, settings.l2)
     for step, (x, y) in enumerate(batches(data.train_images, data.train_labels,
                                           settings.batch_size, settings.shift, rng)):
         done = epoch * steps + step
         trainer.set_learning_rate(cosine_rate(rate, done / (epochs * steps)))
-        losses = train_step(net, trainer, loss, x, y)
+        losses = train_step(net, trainer, loss, x, y, penalty)
         total += losses.mean()
         if after_step:
             after_step(done + 1)
