@@ -90,9 +90,8 @@ _AS_IN_THE_PAPER = {"scope": "layer", "score": "magnitude", "schedule": "iterati
 # Chosen on the validation split.
 _DEFAULT = {
     "lenet-300-100": {},
-    "lenet-5": {"threads": 2, "batch_size": 128, "dense_epochs": 8, "dense_rate": 2e-3,
-                "sparsity": 0.9875, "prune_epochs": 30, "prune_rate": 3e-3, "share_epochs": 5,
-                "share_rate": 2e-3},
+    "lenet-5": {"batch_size": 128, "dense_epochs": 8, "dense_rate": 2e-3, "sparsity": 0.9875,
+                "prune_epochs": 30, "prune_rate": 3e-3, "share_epochs": 5, "share_rate": 2e-3},
 }
 RECIPES = {
     "default": _DEFAULT,
