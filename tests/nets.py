@@ -91,3 +91,17 @@ def arrays_of(net):
     """{structural name: array} of a plain net."""
     return {name: parameter.list_data()[0].asnumpy()
             for name, parameter in net._collect_params_with_prefix().items()}
+
+
+class Tied(HybridBlock):
+    """An output layer that uses the embedding's weight."""
+
+    def __init__(self):
+        super().__init__()
+        with self.name_scope():
+            self.embedding = nn.Embedding(7, 4)
+            self.inner = nn.Dense(4, in_units=4, flatten=False)
+            self.output_weight = self.embedding.weight
+
+    def hybrid_forward(self, F, x, output_weight):
+        return F.dot(self.inner(self.embedding(x)), output_weight, transpose_b=True)

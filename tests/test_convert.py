@@ -9,7 +9,8 @@ from mxnet import autograd, gluon  # noqa: E402
 import gluon_dc as dc  # noqa: E402
 from gluon_dc.coding import CodedTensor, PackedTensor  # noqa: E402
 from gluon_dc.nn import MaskedLayer, round_to_float16, weighted_layers  # noqa: E402
-from nets import NETS, arrays_of, embedding, make  # noqa: E402
+from gluon_dc.nn.walk import named_blocks  # noqa: E402
+from nets import NETS, Tied, arrays_of, embedding, make  # noqa: E402
 
 
 def parameters_on(net):
@@ -54,9 +55,10 @@ def test_every_net_goes_all_the_way_and_back(name, sparsity, hybridize, tmp_path
 
 
 @pytest.mark.parametrize("name", NETS)
-def test_gradients_of_shared_nets_are_those_of_the_plain_net_summed_per_centroid(name):
+@pytest.mark.parametrize("sparsity", [0.5, 0.91])
+def test_gradients_of_shared_nets_are_those_of_the_plain_net_summed_per_centroid(name, sparsity):
     net, x = make(name)
-    dc.prune(net, sparsity=0.5)
+    dc.prune(net, sparsity=sparsity)
     dc.quantize(net, 2)
     plain = dc.restore(dc.compress(net), make(name)[0])
     for each in (net, plain):
@@ -76,14 +78,14 @@ def test_gradients_of_shared_nets_are_those_of_the_plain_net_summed_per_centroid
 @pytest.mark.parametrize("name", NETS)
 def test_unwrap_gives_the_plain_net_back(name):
     net, x = make(name, hybridize=True)
-    classes = [type(child) for child in net._children.values()]
+    classes = [type(block) for _, block in named_blocks(net)]
     names = list(net._collect_params_with_prefix())
     parameter_names = sorted(net.collect_params().keys())
     dc.prune(net, sparsity=0.5)
     dc.quantize(net, 3)
     predicted = net(x).asnumpy()
     assert dc.unwrap(net) is net
-    assert [type(child) for child in net._children.values()] == classes
+    assert [type(block) for _, block in named_blocks(net)] == classes
     assert list(net._collect_params_with_prefix()) == names
     assert sorted(net.collect_params().keys()) == parameter_names
     np.testing.assert_array_equal(net(x).asnumpy(), predicted)
@@ -217,7 +219,7 @@ def test_rel_bits_and_coder_are_the_callers_choice():
     dc.quantize(net, 4)
     model = dc.compress(net, coder="fixed", rel_bits={"0": 3, "*": None})
     assert model["0.weight"].coder == "fixed" and model["0.weight"].rel_bits == 3
-    with pytest.raises(ValueError, match="rel_bits: pattern '7' matches no layer"):
+    with pytest.raises(ValueError, match=r"rel_bits \(of shared layers\): pattern '7' matches no layer"):
         dc.compress(net, rel_bits={"7": 3})
 
 
@@ -237,7 +239,106 @@ def test_round_to_float16_halves_what_is_stored_as_floats():
                                   dense[0].weight.data().asnumpy())
 
 
+def test_a_weight_tied_to_something_else_travels_losslessly():
+    net = Tied()
+    net.initialize(mx.init.Xavier())
+    tokens = mx.nd.array([[0, 3, 6]])
+    dc.prune(net, sparsity=0.5)
+    dc.quantize(net, 3)
+    model, predicted = dc.compress(net), net(tokens).asnumpy()
+    assert [name for name, tensor in model.items() if isinstance(tensor, PackedTensor)] == ["inner.weight"]
+    plain = dc.restore(model, Tied())
+    np.testing.assert_array_equal(plain(tokens).asnumpy(), predicted)
+
+
+def test_only_float32_nets_are_compressed_and_restored_into():
+    net, _ = make("dense")
+    dc.quantize(net, 3)
+    model = dc.compress(net)
+    half, _ = make("dense")
+    half.cast("float16")
+    for verb in (lambda: dc.prune(half, sparsity=0.5), lambda: dc.quantize(half, 3)):
+        with pytest.raises(ValueError, match=r"layer '0': its weight is float16, expected float32; call net.cast"):
+            verb()
+    with pytest.raises(ValueError, match="0.weight: the net's dtype is float16, the model's float32; restore first"):
+        dc.restore(model, half)
+
+
+def test_a_cast_there_and_back_leaves_codes_and_positions_alone():
+    for sparsity in (0.5, 0.95):
+        net = gluon.nn.Dense(100, in_units=100)
+        net.initialize()
+        dc.prune(net, sparsity=sparsity)
+        codes = dc.quantize(net, 4)["weight"].codes
+        net.cast("float16")
+        net.cast("float32")
+        np.testing.assert_array_equal(net.coded_tensor().codes, codes)
+
+
+def test_batch_norm_statistics_of_several_contexts_are_averaged():
+    net, _ = make("convolutional", ctx=[mx.cpu(0), mx.cpu(1)])
+    for ctx, value in ((mx.cpu(0), 0.0), (mx.cpu(1), 1.0)):
+        net[1][1].running_mean.data(ctx)[:] = value
+    np.testing.assert_array_equal(dc.compress(net)["1.1.running_mean"], np.full(8, 0.5, np.float32))
+
+
+def test_a_dense_shared_weight_that_something_else_wrote_is_refused():
+    net, _ = make("dense")
+    dc.quantize(net, 3, gradient="dense")
+    dc.compress(net)
+    net[0].weight.set_data(net[0].weight.data() + 1)
+    with pytest.raises(ValueError, match="0.weight: the weight does not follow its codebook"):
+        dc.compress(net)
+    with pytest.raises(ValueError, match="restore needs a plain net"):
+        dc.restore(dc.compress(make("dense")[0]), net)
+
+
+def test_restore_coded_shares_transposed_convolutions_again():
+    net, x = make("transposed")
+    dc.quantize(net, 2, gradient="dense")
+    again = dc.restore(dc.compress(net), make("transposed", seed=1)[0], coded=True)
+    assert [layer.is_coded for layer in weighted_layers(again, transposed=True)] == [True, True]
+    assert dc.compress(again).dumps() == dc.compress(net).dumps()
+
+
+def test_rounding_leaves_what_float16_cannot_hold():
+    net, _ = make("convolutional")
+    dc.quantize(net, 2)
+    net[1][1].running_var.set_data(mx.nd.full(8, 1e6))
+    codebook = net[0].codebook.data().asnumpy() * 1e-9
+    net[0].codebook.set_data(mx.nd.array(codebook))
+    round_to_float16(net)
+    assert (net[1][1].running_var.data().asnumpy() == 1e6).all()
+    np.testing.assert_array_equal(net[0].codebook.data().asnumpy(), codebook)
+
+
+@pytest.mark.parametrize("options, message", [
+    ({"weights": {}}, r"weights: expected an array of shape \(8, 6\) for 0.weight, got nothing"),
+    ({"weights": {"0.weight": [1], "1.weight": [1]}}, r"for 0.weight, got \(1,\)"),
+    ({"gradient": "sum"}, 'gradient is "centroid" or "dense", got \'sum\''),
+    ({"start": "middle"}, "unknown start 'middle'"),
+])
+def test_bad_options_of_quantize(options, message):
+    with pytest.raises(ValueError, match=message):
+        dc.quantize(make("dense")[0], 3, **options)
+
+
+def test_bad_options_of_compress():
+    with pytest.raises(ValueError, match="coder is one of huffman, fixed, got 'zip'"):
+        dc.compress(make("dense")[0], coder="zip")
+    with pytest.raises(ValueError, match=r"rel_bits \(of shared layers\): the net has no layer"):
+        dc.compress(make("dense")[0], rel_bits=3)
+
+
+def test_sparse_gradients_and_dense_sums_do_not_go_together():
+    net = gluon.nn.Embedding(10, 4, sparse_grad=True)
+    net.initialize()
+    with pytest.raises(ValueError, match='weight has sparse gradients: share it with gradient="centroid"'):
+        dc.quantize(net, 3, gradient="dense")
+
+
 @pytest.mark.parametrize("bits, message", [
+    (4.0, "got 4.0"), ("4", "got '4'"),
     (0, "bits of 0.weight must be a whole number in 1..8, got 0"),
     (9, "got 9"), (2.5, "got 2.5"),
     ({"fc*": 5}, "pattern 'fc\\*' matches no layer; the layers are 0.weight, 1.weight"),
@@ -289,7 +390,7 @@ def test_restore_refuses_other_architectures_and_leaves_the_net_as_it_was():
                                          "the net lacks 0.weight, 0.bias, 1.weight, 1.bias"):
         dc.restore(model, make("attributes")[0])
     dc.prune(wider, sparsity=0.5)
-    with pytest.raises(ValueError, match=r"restore needs a plain net; .*\(0.mask\)"):
+    with pytest.raises(ValueError, match=r"restore needs a plain net; .*\(layer '0'\)"):
         dc.restore(model, wider)
 
 

@@ -31,7 +31,7 @@ def test_a_pattern_that_matches_nothing_is_an_error_that_lists_the_names():
 
 
 def test_a_net_without_weights_is_an_error():
-    with pytest.raises(ValueError, match="no layer whose weight can be compressed"):
+    with pytest.raises(ValueError, match="sparsity: the net has no layer for it"):
         resolve(0.5, [], "sparsity")
 
 

@@ -78,7 +78,7 @@ def test_two_contexts_sum_their_gradients_and_stay_equal(gradient):
 
 
 @pytest.mark.parametrize("optimizer, options", [
-    ("sgd", {"learning_rate": 0.1, "momentum": 0.9, "wd": 0.01}),
+    ("sgd", {"learning_rate": 0.1, "momentum": 0.9, "wd": 0.01}), ("sgld", {}),
     ("adam", {"learning_rate": 0.01, "wd": 0.01}), ("nag", {"momentum": 0.9}), ("rmsprop", {}),
 ])
 @pytest.mark.parametrize("sparsity", [0.5, 0.95])
@@ -138,6 +138,24 @@ def test_transposed_convolutions_are_shared_with_a_dense_gradient():
     assert "1.weight" in dc.compress(net).names
 
 
+def test_multipliers_of_a_dense_shared_weight_hold():
+    net = figure_3("dense")
+    net.collect_params().setattr("lr_mult", 0.0)
+    trainer = dc.CentroidTrainer(net.collect_params(), "sgd", {"learning_rate": 1.0})
+    backward_figure_3(net)
+    trainer.step(1)
+    np.testing.assert_array_equal(codebook_of(net), CENTROIDS)
+
+
+def test_a_dense_shared_net_moves_to_other_contexts():
+    net = figure_3("dense")
+    net.collect_params().reset_ctx([mx.cpu(0), mx.cpu(1)])
+    trainer = dc.CentroidTrainer(net.collect_params(), "sgd", {"learning_rate": 1.0})
+    backward_figure_3(net)
+    trainer.step(2)
+    np.testing.assert_allclose(codebook_of(net), CENTROIDS - SUMMED, atol=1e-5)
+
+
 def test_a_step_without_backward_is_refused_as_by_gluon():
     for gradient in ("centroid", "dense"):
         net = figure_3(gradient)
@@ -184,7 +202,7 @@ def test_the_order_of_parameters_does_not_depend_on_how_many_layers_the_process_
 
 def test_bad_arguments():
     net, _ = make("dense")
-    with pytest.raises(ValueError, match="no codebook among the parameters: call gluon_dc.quantize"):
+    with pytest.raises(ValueError, match="no codebook among the parameters .*: call gluon_dc.quantize"):
         dc.CentroidTrainer(net.collect_params(), "sgd")
     with pytest.raises(ValueError, match="params is a ParameterDict.*; got HybridSequential"):
         dc.CentroidTrainer(net, "sgd")

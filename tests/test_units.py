@@ -75,7 +75,7 @@ def test_sorting_keeps_predictions_and_makes_the_file_smaller(name):
 
 
 @pytest.mark.parametrize("name", NETS)
-def test_nets_it_does_not_know_are_left_alone(name):
+def test_predictions_stay_whatever_the_net(name):
     net, x = make(name)
     for parameter in net.collect_params(".*weight").values():
         parameter.set_data(parameter.data() * (mx.nd.random.uniform(shape=parameter.shape) > 0.7))
@@ -90,6 +90,28 @@ def test_grouped_layers_and_wrapped_ones_are_left_alone():
     net, _ = make("depthwise")
     net[2].weight.set_data(mx.nd.zeros((3, 4)))
     assert zero_unused_units(net) == {}
+    for wrap in (lambda net: dc.prune(net, sparsity=0.9), lambda net: dc.quantize(net, 3),
+                 lambda net: dc.quantize(net, 3, gradient="dense")):
+        net, _ = make("dense")
+        wrap(net)
+        assert zero_unused_units(net) == {}
+
+
+@pytest.mark.parametrize("layers, shape", [
+    (lambda: [nn.Conv2D(4, 3, in_channels=2), nn.Dense(3, in_units=4, flatten=False)], (1, 2, 6, 6)),
+    (lambda: [nn.Dense(3, in_units=4, flatten=False), nn.Dense(2, in_units=6)], (1, 2, 4)),
+])
+def test_layers_that_are_not_read_channel_by_channel_are_left_alone(layers, shape):
+    mx.random.seed(1)
+    net = nn.HybridSequential()
+    net.add(*layers())
+    net.initialize(mx.init.Normal(1.0))
+    net[0].weight.set_data(net[0].weight.data() * (mx.nd.random.uniform(shape=net[0].weight.shape) > 0.5))
+    x = mx.nd.random.uniform(shape=shape)
+    before = net(x).asnumpy()
+    sort_units(net)
+    assert zero_unused_units(net) == {}
+    np.testing.assert_array_equal(net(x).asnumpy(), before)
 
 
 def test_a_layer_that_is_used_twice_is_left_alone():

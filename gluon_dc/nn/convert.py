@@ -2,12 +2,12 @@
 import mxnet as mx
 import numpy as np
 
-from ..coding import CodedTensor, CompressedModel, PackedTensor, pack, share, unpack
+from ..coding import CODERS, CodedTensor, CompressedModel, PackedTensor, pack, share, unpack
 from .layers import set_coded, set_plain
-from .parameters import SharedWeight, value
+from .parameters import SharedWeight, assign, mean_value, value
 from .patterns import resolve
 from .pruning import check_finite
-from .walk import WeightedLayer, plain_parameters, refresh_graphs, weighted_layers
+from .walk import TRANSPOSED, WeightedLayer, plain_parameters, refresh_graphs, weighted_layers, wrapped_names
 
 
 def quantize(net, bits, start="linear", seed=0, gradient="centroid", weights=None):
@@ -18,12 +18,14 @@ def quantize(net, bits, start="linear", seed=0, gradient="centroid", weights=Non
     Parameters
     ----------
     net : gluon.Block
-        Initialized, all shapes known, pruned or not.
+        Initialized, all shapes known, pruned or not. Where a larger hybridized net holds it, call
+        ``hybridize()`` on that again afterwards.
     bits : int in 1..8, or dict
         A layer gets at most 2**bits - 1 centroids and the locked 0.0. One number, or
         ``{pattern: number}`` over structural names, first match wins, None leaves a layer alone.
     start : "linear", "density", "random", "kmeans++" or "optimal"
-        Where k-means starts (paper section 3.2).
+        Where k-means starts (paper section 3.2). Clusters that run empty are dropped: on pruned
+        weights "linear" leaves fewer centroids than the bits allow, "optimal" as many.
     seed : int
     gradient : "centroid" or "dense"
         Where a centroid's gradient is summed: in the backward pass of the look-up, or by
@@ -48,11 +50,7 @@ def quantize(net, bits, start="linear", seed=0, gradient="centroid", weights=Non
     found = {layer.name: layer for layer in weighted_layers(net, transposed=gradient == "dense")}
     chosen = resolve(bits, list(found), "bits")
     for name, number in chosen.items():
-        if number not in range(1, 9):
-            raise ValueError(f"bits of {name} must be a whole number in 1..8, got {number}")
-        if found[name].is_coded:
-            raise ValueError(f"{name} is already shared; gluon_dc.unwrap makes it plain again")
-        check_finite(name, found[name].array())
+        _check_shareable(found[name], number, gradient, weights)
     shared = {name: share(found[name].array(), number, start=start, seed=seed,
                           weights=None if weights is None else weights[name])
               for name, number in chosen.items()}
@@ -60,6 +58,19 @@ def quantize(net, bits, start="linear", seed=0, gradient="centroid", weights=Non
         set_coded(found[name], coded, gradient)
     refresh_graphs(net)
     return shared
+
+
+def _check_shareable(layer, bits, gradient, weights):
+    if not isinstance(bits, (int, np.integer)) or not 1 <= bits <= 8:
+        raise ValueError(f"bits of {layer.name} must be a whole number in 1..8, got {bits!r}")
+    if layer.is_coded:
+        raise ValueError(f"{layer.name} is already shared; gluon_dc.unwrap makes it plain again")
+    if gradient == "dense" and layer.parameter._grad_stype != "default":
+        raise ValueError(f'{layer.name} has sparse gradients: share it with gradient="centroid"')
+    check_finite(layer.name, layer.array())
+    if weights is not None and np.shape(weights.get(layer.name)) != layer.shape:
+        raise ValueError(f"weights: expected an array of shape {layer.shape} for {layer.name}, got "
+                         f"{np.shape(weights[layer.name]) if layer.name in weights else 'nothing'}")
 
 
 def unwrap(net):
@@ -97,12 +108,15 @@ def compress(net, coder="huffman", rel_bits=None, metadata=None):
     Raises
     ------
     ValueError
-        NaN or infinite weights; a codebook whose entry 0 has moved from 0.0; shapes not known yet.
+        NaN or infinite weights; a codebook whose entry 0 has moved from 0.0; a weight that does not
+        follow its codebook; shapes not known yet.
     """
+    if coder not in CODERS:
+        raise ValueError(f"coder is one of {', '.join(CODERS)}, got {coder!r}")
     parameters = plain_parameters(net)
     coded_names = [name for name, parameter in parameters.items()
                    if isinstance(parameter, WeightedLayer) and parameter.is_coded]
-    widths = resolve(rel_bits, coded_names, "rel_bits") if coded_names else {}
+    widths = {} if rel_bits is None else resolve(rel_bits, coded_names, "rel_bits (of shared layers)")
     tensors = {name: _packed(name, parameter, coder, widths.get(name))
                for name, parameter in parameters.items()}
     return CompressedModel(tensors, metadata=metadata or {})
@@ -117,7 +131,7 @@ def _packed(name, parameter, coder, rel_bits):
     if parameter._data is None:
         raise ValueError(f"{name} is not initialized (shape {parameter.shape}); run one forward "
                          "pass first")
-    return value(parameter)
+    return mean_value(parameter)
 
 
 def _coded(name, layer):
@@ -127,7 +141,11 @@ def _coded(name, layer):
     if codebook[0] != 0:
         raise ValueError(f"{name}: entry 0 of the codebook must be 0.0, it is {codebook[0]}: train "
                          "shared nets with gluon_dc.CentroidTrainer, which locks it")
-    return layer.coded_tensor()
+    coded = layer.coded_tensor()
+    if isinstance(parameter, SharedWeight) and not np.array_equal(value(parameter), coded.decode()):
+        raise ValueError(f"{name}: the weight does not follow its codebook; something other than "
+                         "gluon_dc.CentroidTrainer has written it, such as load_parameters")
+    return coded
 
 
 def restore(model, net, ctx=None, coded=False):
@@ -150,8 +168,8 @@ def restore(model, net, ctx=None, coded=False):
     Raises
     ------
     ValueError
-        Names or shapes of model and net differ, or the net is pruned or shared already. The net is
-        unchanged then.
+        Names, shapes or dtypes of model and net differ, or the net is pruned or shared already. The
+        net is unchanged then.
     FormatError
         A tensor that does not decode.
     """
@@ -163,24 +181,24 @@ def restore(model, net, ctx=None, coded=False):
         array = decoded[name]
         _assign(parameter, array.decode() if isinstance(array, CodedTensor) else array, ctx)
     if coded:
-        for layer in weighted_layers(net):
+        for layer in weighted_layers(net, transposed=True):
             if isinstance(decoded.get(layer.name), CodedTensor):
-                set_coded(layer, decoded[layer.name])
+                is_transposed = isinstance(layer.blocks[0], TRANSPOSED)
+                set_coded(layer, decoded[layer.name], "dense" if is_transposed else "centroid")
     refresh_graphs(net)
     return net
 
 
 def _plain_targets(net):
     """Structural name -> Parameter, each Parameter once."""
-    targets = {}
-    for name, parameter in net._collect_params_with_prefix().items():
-        if not any(parameter is other for other in targets.values()):
-            targets[name] = parameter
-    wrapped = [name for name in targets if name.rpartition(".")[2] in ("mask", "codebook")]
+    wrapped = wrapped_names(net)
     if wrapped:
-        raise ValueError(f"restore needs a plain net; this one is pruned or shared already "
-                         f"({wrapped[0]}): call gluon_dc.unwrap(net) first")
-    return targets
+        raise ValueError(f"restore needs a plain net; this one is pruned or shared already (layer "
+                         f"{wrapped[0]!r}): call gluon_dc.unwrap(net) first")
+    named = {}
+    for name, parameter in net._collect_params_with_prefix().items():
+        named.setdefault(id(parameter), (name, parameter))
+    return dict(named.values())
 
 
 def _check_fit(parameters, decoded):
@@ -197,6 +215,13 @@ def _check_fit(parameters, decoded):
                 e > 0 and e != s for e, s in zip(expected, shape))):
             raise ValueError(f"{name}: the net's shape is {tuple(expected)}, the model's {shape}; "
                              "restore into the architecture (and class count) that was compressed")
+        if np.dtype(parameter.dtype) != _dtype(decoded[name]):
+            raise ValueError(f"{name}: the net's dtype is {np.dtype(parameter.dtype)}, the model's "
+                             f"{_dtype(decoded[name])}; restore first, then net.cast(...)")
+
+
+def _dtype(tensor):
+    return np.dtype(np.float32) if isinstance(tensor, CodedTensor) else tensor.dtype
 
 
 def _assign(parameter, array, ctx):
@@ -212,7 +237,8 @@ def round_to_float16(net):
     """Round codebooks and the parameters that are stored as floats to float16 values, in place.
 
     They stay float32 in the net; a file stores them in two bytes each, losslessly. Returns the
-    net. (Weights that are not shared are left alone.)
+    net. Left alone: weights that are not shared, and arrays with a value that would become
+    infinite or 0.
     """
     for parameter in plain_parameters(net).values():
         if not isinstance(parameter, WeightedLayer):
@@ -227,5 +253,8 @@ def round_to_float16(net):
 
 def _round(parameter):
     array = value(parameter)
-    if array.dtype == np.float32:
-        parameter.set_data(mx.nd.array(array.astype(np.float16).astype(np.float32)))
+    with np.errstate(over="ignore"):
+        rounded = array.astype(np.float16).astype(array.dtype)
+    survives = np.isfinite(rounded).all() and not ((array != 0) & (rounded == 0)).any()
+    if array.dtype == np.float32 and survives:
+        assign(parameter, rounded)

@@ -7,12 +7,11 @@ fused activation and bias are the layer's own business.
 """
 import functools
 
-import mxnet as mx
 import numpy as np
 from mxnet import gluon
 
 from ..coding import CodedTensor
-from .parameters import Codebook, SharedWeight, filled, value
+from .parameters import Codebook, Constant, SharedWeight, assign, filled, value
 
 # Below this density a training step that scatters the kept weights is faster than one that looks
 # every weight up, the pruned ones included.
@@ -113,9 +112,9 @@ def _exchange(block, old_names, new):
 def set_mask(layer, mask):
     """Give a `WeightedLayer` a mask (bool, shape of the weight, True = kept)."""
     weight = layer.parameter
-    weight.set_data(mx.nd.array(np.where(mask, value(weight), 0)))
+    assign(weight, np.where(mask, value(weight), 0))
     if layer.is_masked:
-        layer.blocks[0].mask.set_data(mx.nd.array(mask))
+        assign(layer.blocks[0].mask, mask.astype(np.float32))
         return
     kept = filled(gluon.Parameter, weight.name + "_mask", mask.astype(np.float32), weight, False)
     for block in layer.blocks:
@@ -137,7 +136,7 @@ def set_coded(layer, coded, gradient="centroid"):
     elif coded.density <= SCATTER_DENSITY and coded.nnz:
         behaviour, new = ScatterLayer, {"codebook": codebook, **_kept(plain_name, coded, like)}
     else:
-        codes = filled(gluon.Parameter, plain_name + "_codes", np.array(coded.codes), like, False)
+        codes = filled(Constant, plain_name + "_codes", np.array(coded.codes), like, False)
         behaviour, new = LookupLayer, {"codebook": codebook, "codes": codes}
     attributes = layer.weight_attributes
     for block in layer.blocks:
@@ -156,7 +155,7 @@ def _kept(name, coded, like):
     flat = np.asarray(coded.codes).ravel()
     positions = np.flatnonzero(flat)
     constants = {"kept_codes": flat[positions], "positions": positions.astype(np.int32)[None]}
-    return {key: filled(gluon.Parameter, f"{name}_{key}", array, like, False)
+    return {key: filled(Constant, f"{name}_{key}", array, like, False)
             for key, array in constants.items()}
 
 

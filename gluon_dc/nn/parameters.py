@@ -12,6 +12,13 @@ class Codebook(gluon.Parameter):
     """
 
 
+class Constant(gluon.Parameter):
+    """Codes or positions: integers that a cast of the net to another float type leaves alone."""
+
+    def cast(self, dtype):
+        """Stay as it is."""
+
+
 class SharedWeight(gluon.Parameter):
     """A dense weight that follows a codebook: weight == codebook[codes] after every update.
 
@@ -27,6 +34,11 @@ class SharedWeight(gluon.Parameter):
 
     codebook = None
     codes = None
+
+    def reset_ctx(self, ctx):
+        """Move to other contexts, the codebook too."""
+        super().reset_ctx(ctx)
+        self.codebook.reset_ctx(ctx)
 
     def sum_gradient(self):
         """Set the codebook's gradient to this weight's, summed per centroid (paper Eq. 3)."""
@@ -61,5 +73,23 @@ def filled(cls, name, array, like, trained):
 
 
 def value(parameter):
-    """The Parameter's value as a NumPy array (of its first context; all hold the same)."""
+    """The Parameter's value as a NumPy array (of its first context; a Trainer keeps all the same)."""
     return parameter.list_data()[0].asnumpy()
+
+
+def mean_value(parameter):
+    """The mean of a Parameter's values over contexts: each replica of a batch norm has statistics of
+    its own."""
+    first, *others = [data.asnumpy() for data in parameter.list_data()]
+    if all(np.array_equal(first, other) for other in others):
+        return first
+    return np.mean([first, *others], axis=0).astype(first.dtype)
+
+
+def assign(parameter, array):
+    """Write a value on every context.
+
+    Unlike `set_data` it does not make a Trainer that updates on its kvstore forget its states.
+    """
+    for data in parameter.list_data():
+        data[:] = mx.nd.array(array, dtype=array.dtype, ctx=data.context)

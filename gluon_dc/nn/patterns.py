@@ -28,8 +28,8 @@ def resolve(settings, names, what):
         A pattern that matches no name. The message lists the names.
     """
     if not names:
-        raise ValueError(f"{what}: the net has no layer whose weight can be compressed "
-                         "(Dense, Conv1D/2D/3D, Embedding)")
+        raise ValueError(f"{what}: the net has no layer for it; those whose weight can be compressed "
+                         "are Dense, Conv1D/2D/3D and Embedding")
     if not isinstance(settings, dict):
         return {} if settings is None else {name: settings for name in names}
     for pattern in settings:

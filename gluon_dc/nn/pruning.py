@@ -14,7 +14,8 @@ def prune(net, sparsity=None, threshold=None, quality=None, scope="layer", score
     Parameters
     ----------
     net : gluon.Block
-        Initialized, all shapes known, hybridized or not.
+        Initialized, all shapes known, hybridized or not. Where a larger hybridized net holds it,
+        call ``hybridize()`` on that again afterwards.
     sparsity : float in [0, 1), or dict
         The share of weights to prune, those with the lowest scores first, ties by position.
     threshold : float >= 0, or dict

@@ -1,4 +1,5 @@
 """What pruning each weight would cost."""
+from .states import check_states_at_hand
 from .walk import weighted_layers
 
 
@@ -23,8 +24,10 @@ def adam_saliency(net, trainer):
     Raises
     ------
     ValueError
-        The trainer's optimizer keeps no squared gradients, or has not made a step yet.
+        The trainer's optimizer keeps no squared gradients, has not made a step yet, or updates on a
+        kvstore.
     """
+    check_states_at_hand(trainer)
     places = {id(parameter): index for index, parameter in enumerate(trainer._params)}
     states = trainer._updaters[0].states
     found = {}

@@ -3,7 +3,8 @@
 Keys: ``state.<parameter>.<j>``, the j-th state array of a parameter by its place in the Trainer
 (momentum; Adam's mean, variance), so give both Trainers their parameters in the same order, such as
 ``list(net.collect_params().values())``; ``counts``, int64 (parameters,), the updates each has had;
-``optimizer``, its class name.
+``optimizer``, its class name. What an optimizer keeps besides arrays is not saved; of MXNet's own
+only Nadam has such (its momentum schedule).
 """
 import mxnet as mx
 import numpy as np
@@ -55,16 +56,31 @@ def set_state_arrays(trainer, arrays):
 
 
 def _ready(trainer):
+    """Give the trainer its kvstore.
+
+    Raises ValueError where it updates on the kvstore: then its states are out of reach.
+    """
     if not trainer._kv_initialized:
         trainer._init_kvstore()
     if trainer._params_to_init:
         trainer._init_params()
+    check_states_at_hand(trainer)
+
+
+def check_states_at_hand(trainer):
+    """Raise ValueError where the optimizer's states are in the kvstore and not in the Trainer."""
+    if trainer._kvstore and trainer._update_on_kvstore:
+        raise ValueError("this Trainer updates on its kvstore, where its states cannot be read: "
+                         "create it with update_on_kvstore=False")
 
 
 def _arrays(state):
+    """The arrays of a state, which is None, an array, or tuples of states."""
     if state is None:
         return []
-    return [state] if isinstance(state, mx.nd.NDArray) else list(state)
+    if isinstance(state, mx.nd.NDArray):
+        return [state]
+    return [array for part in state for array in _arrays(part)]
 
 
 def _fill(state, arrays, index, name):

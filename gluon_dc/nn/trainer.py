@@ -20,8 +20,7 @@ class CentroidTrainer(gluon.Trainer):
         ``net.collect_params()`` of a net that went through `quantize`. Constants (codes,
         positions, masks, running statistics) are left out.
     optimizer, optimizer_params, kvstore, compression_params
-        As for `gluon.Trainer`. Optimizers of any kind: an update of a locked entry is one with
-        gradient 0 of the value 0.0.
+        As for `gluon.Trainer`; optimizers of any kind.
     update_on_kvstore : None or False
         The gradients are always updated where the codebooks are: an update on the kvstore ignores
         later learning rates and its states cannot be saved.
@@ -37,6 +36,8 @@ class CentroidTrainer(gluon.Trainer):
                  compression_params=None, update_on_kvstore=None):
         trained = [parameter for parameter in _as_list(params) if parameter.grad_req != "null"]
         self._shared_weights = [p for p in trained if isinstance(p, SharedWeight)]
+        for weight in self._shared_weights:
+            weight.codebook.lr_mult, weight.codebook.wd_mult = weight.lr_mult, weight.wd_mult
         trained = [p.codebook if isinstance(p, SharedWeight) else p for p in trained]
         self._codebooks = [p for p in trained if isinstance(p, Codebook)]
         _check(trained, self._codebooks, kvstore, update_on_kvstore)
@@ -59,6 +60,9 @@ class CentroidTrainer(gluon.Trainer):
 
     def _update(self, ignore_stale_grad=False):
         super()._update(ignore_stale_grad)
+        for codebook in self._codebooks:
+            for data in codebook.list_data():
+                data[0:1] = 0  # some optimizers add noise of their own
         for weight in self._shared_weights:
             weight.follow_codebook()
 
@@ -84,8 +88,8 @@ def _as_list(params):
 
 def _check(trained, codebooks, kvstore, update_on_kvstore):
     if not codebooks:
-        raise ValueError("no codebook among the parameters: call gluon_dc.quantize(net, ...) "
-                         "first, then pass net.collect_params()")
+        raise ValueError("no codebook among the parameters (or all have grad_req 'null'): call "
+                         "gluon_dc.quantize(net, ...) first, then pass net.collect_params()")
     if update_on_kvstore or "async" in str(getattr(kvstore, "type", kvstore)):
         raise ValueError("CentroidTrainer updates where the codebooks are: leave "
                          "update_on_kvstore unset and take a synchronous kvstore")

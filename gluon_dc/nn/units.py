@@ -3,6 +3,7 @@ from collections import Counter
 
 import mxnet as mx
 import numpy as np
+from mxnet import gluon
 from mxnet.gluon import nn
 from mxnet.gluon.nn import conv_layers
 
@@ -67,7 +68,7 @@ def _in_chain(layers, uses):
     reader = None
     for key, layer in reversed(layers.items()):
         if _is_plain(layer) and all(uses[id(p)] == 1 for p in layer._reg_params.values()):
-            if reader is not None:
+            if reader is not None and _reads_units(reader, layer):
                 yield key, layer, reader
             reader = layer
         elif not isinstance(layer, _PASS):
@@ -77,7 +78,18 @@ def _in_chain(layers, uses):
 def _is_plain(layer):
     return (isinstance(layer, _WEIGHTED) and not isinstance(layer, TRANSPOSED)
             and layer._reg_params.keys() <= {"weight", "bias"}
+            and type(layer.weight) is gluon.Parameter
             and getattr(layer, "_kwargs", {}).get("num_group", 1) == 1)
+
+
+def _reads_units(reader, layer):
+    """Whether the reader's weight goes unit by unit along its second axis, channels first."""
+    if isinstance(layer, nn.Dense) or isinstance(reader, conv_layers._Conv):
+        whole = reader.weight.shape[1] == layer.weight.shape[0]
+    else:
+        whole = reader._flatten and reader.weight.shape[1] % layer.weight.shape[0] == 0
+    convolutions = [one for one in (layer, reader) if isinstance(one, conv_layers._Conv)]
+    return whole and all(one._kwargs["layout"].startswith("NC") for one in convolutions)
 
 
 def _by_unit(reader, units):

@@ -1,4 +1,5 @@
 """Walking a net: which layers have a weight that can be compressed, under which structural names."""
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -98,6 +99,9 @@ def named_blocks(net):
 def weighted_layers(net, transposed=False):
     """The net's compressible weights, in the order of its layers.
 
+    A weight that something else uses too (an output layer tied to an embedding) is not among them:
+    it would have to stay as it is there.
+
     Parameters
     ----------
     net : gluon.Block
@@ -112,17 +116,19 @@ def weighted_layers(net, transposed=False):
     Raises
     ------
     ValueError
-        A weight whose shape is not known yet or that is not initialized.
+        A weight whose shape is not known yet, that is not initialized, or not float32.
     """
-    blocks_of = {}
+    blocks_of, uses = {}, Counter()
     for name, block in named_blocks(net):
+        uses.update(id(parameter) for parameter in block._reg_params.values())
         if not isinstance(block, _WEIGHTED) or isinstance(block, TRANSPOSED) and not transposed:
             continue
         parameter = block._reg_params.get("codebook") or block._reg_params["weight"]
         _check_ready(parameter, name)
         _, blocks = blocks_of.setdefault(id(parameter), (f"{name}.weight" if name else "weight", []))
         blocks.append(block)
-    return [WeightedLayer(name, tuple(blocks)) for name, blocks in blocks_of.values()]
+    return [WeightedLayer(name, tuple(blocks)) for key, (name, blocks) in blocks_of.items()
+            if uses[key] == len(blocks)]
 
 
 def plain_parameters(net):
@@ -145,11 +151,18 @@ def plain_parameters(net):
     return found
 
 
+def wrapped_names(net):
+    """Structural names of the blocks that are pruned or shared."""
+    return [name for name, block in named_blocks(net)
+            if isinstance(block, (MaskedLayer, CodedLayer))
+            or any(isinstance(parameter, SharedWeight) for parameter in block._reg_params.values())]
+
+
 def refresh_graphs(net):
     """Make hybridized blocks build their graphs anew.
 
     A hybridized net goes on running the graph of its first call, whatever has become of its
-    layers since.
+    layers since. (A block that `net` is part of cannot be found from here.)
     """
     for _, block in named_blocks(net):
         if isinstance(block, gluon.HybridBlock):
@@ -157,6 +170,9 @@ def refresh_graphs(net):
 
 
 def _check_ready(parameter, name):
+    if np.dtype(parameter.dtype) != np.float32:
+        raise ValueError(f"layer {name!r}: its weight is {np.dtype(parameter.dtype)}, expected "
+                         'float32; call net.cast("float32") first')
     if parameter._data is not None:
         return
     unknown = parameter.shape is None or any(size <= 0 for size in parameter.shape)
