@@ -253,3 +253,26 @@ def test_max_decoded_nbytes_counts_all_tensors_and_texts():
     with pytest.raises(FormatError, match=r"tensor 'b' of shape \(5,\) brings the decoded size to 85 bytes, more than "
                                           r"max_decoded_nbytes=84"):
         loads(data, max_decoded_nbytes=84)
+
+
+def test_names_that_share_a_long_beginning_cannot_fill_the_memory():
+    long = varint(1024 * 8) + varint(1)
+    first = varint(0) + varint(1024) + b"a" * 1024
+    record, section = array(called="a")
+    tail = record[len(name("a")):]
+    loads(file([first + tail], [section]))
+    for header in (varint(0) + varint(1025) + b"a" * 1025, None):
+        records = [header + tail] if header else [first + tail, long + b"b" + tail]
+        with pytest.raises(FormatError, match="name of 1025 bytes, expected at most 1024"):
+            loads(file(records, [section] * len(records)))
+
+
+def test_metadata_has_a_limit_of_its_own():
+    text = b'{"a":[' + b"[]," * 400_000 + b"[]]}"
+    packed = zlib.compress(text, 9)
+    with pytest.raises(FormatError, match="metadata of 1200010 bytes, expected at most 1048576"):
+        loads(texts_file(2, len(text), packed))
+    with pytest.raises(ValueError, match="metadata of .* bytes as JSON, expected at most 1048576"):
+        CompressedModel({}, metadata={"a": "b" * 2**20})
+    with pytest.raises(ValueError, match="tensor name 'a.*has 1025 bytes, expected at most 1024"):
+        CompressedModel({"a" * 1025: np.zeros(1, np.float32)})

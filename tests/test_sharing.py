@@ -89,3 +89,8 @@ def test_share_as_with_255_centroids():
 def test_errors(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_a_weight_whose_centroid_is_zero_is_pruned():
+    coded = share([-1.0, 1.0, 0.0], 1)
+    assert coded.nnz == 0 and not coded.decode().any()

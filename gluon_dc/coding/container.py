@@ -18,6 +18,8 @@ from .wire import CHECKSUM_NBYTES, Cursor, checksum, write_varint
 MAGIC = b"\x89GDC"
 VERSION = 1
 MAX_DECODED_NBYTES = 2**32
+# Parsed JSON can take fifty times the memory of its text.
+MAX_METADATA_NBYTES = 2**20
 MAX_METADATA_DEPTH = 64
 HAS_GRAPH, HAS_METADATA = 1, 2
 
@@ -179,6 +181,8 @@ def _texts(model: CompressedModel) -> dict[str, bytes]:
             raise ValueError(f"metadata is nested more than {MAX_METADATA_DEPTH} deep")
         texts["metadata"] = json.dumps(
             model.metadata, sort_keys=True, allow_nan=False, separators=(",", ":")).encode()
+        if len(texts["metadata"]) > MAX_METADATA_NBYTES:
+            raise ValueError(f"metadata of {len(texts['metadata'])} bytes as JSON, expected at most {MAX_METADATA_NBYTES}")
     return texts
 
 
@@ -228,6 +232,9 @@ def _read_header(header: Cursor) -> tuple[dict[str, tuple[int, int]], list[Recor
 
 def _check_sizes(cursor: Cursor, texts: dict, records: list[Record], max_decoded_nbytes: int) -> None:
     decoded = sum(text_nbytes for text_nbytes, _ in texts.values())
+    metadata_nbytes, _ = texts.get("metadata", (0, 0))
+    if metadata_nbytes > MAX_METADATA_NBYTES:
+        raise FormatError(f"metadata of {metadata_nbytes} bytes, expected at most {MAX_METADATA_NBYTES}")
     for record in records:
         decoded += record.decoded_nbytes
         if decoded > max_decoded_nbytes:

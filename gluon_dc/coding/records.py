@@ -13,6 +13,7 @@ from .tensor import PackedTensor
 from .wire import Cursor, write_varint
 
 MAX_RANK = 8
+MAX_NAME_NBYTES = 1024
 NAME_ENDINGS = ("", ".weight", ".bias", ".gamma", ".beta", ".running_mean", ".running_var")
 
 CODED = 0x80
@@ -104,7 +105,8 @@ def check_storable(name: str, tensor) -> None:
     """ValueError or TypeError, naming the tensor, for a name or tensor that a file cannot hold."""
     if not isinstance(name, str) or not name:
         raise ValueError(f"a tensor name is a non-empty string, got {name!r}")
-    name.encode()
+    if len(name.encode()) > MAX_NAME_NBYTES:
+        raise ValueError(f"tensor name {name[:40]!r}... has {len(name.encode())} bytes, expected at most {MAX_NAME_NBYTES}")
     if isinstance(tensor, PackedTensor):
         return
     if not isinstance(tensor, np.ndarray):
@@ -134,6 +136,9 @@ def _read_name(header: Cursor, previous_name: str) -> str:
         raise FormatError(f"name with ending {ending} of 0..{len(NAME_ENDINGS) - 1} that shares {shared} bytes "
                           f"with {previous_stem!r}")
     rest = header.take(header.varint("name size"), "name")
+    if shared + len(rest) > MAX_NAME_NBYTES:
+        # Names share what stands before, so a few bytes each could otherwise grow to gigabytes.
+        raise FormatError(f"name of {shared + len(rest)} bytes, expected at most {MAX_NAME_NBYTES}")
     name = (previous_stem[:shared] + bytes(rest)).decode() + NAME_ENDINGS[ending]
     if not name:
         raise FormatError("empty name")

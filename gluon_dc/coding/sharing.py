@@ -30,14 +30,16 @@ def share(weight, bits: int, start: str = "linear", seed: int = 0, weights=None)
 def share_as(weight, centroids) -> CodedTensor:
     """Coded form of a weight array with given centroids, ascending and distinct, float32 (1..255,).
 
-    Each element other than zero takes the nearest centroid, ties to the lower; zeros keep code 0. Raises ValueError
-    for NaN or infinite weights or unsuitable centroids.
+    Each element other than zero takes the nearest centroid, ties to the lower; zeros keep code 0, and so do those
+    whose centroid is 0. Raises ValueError for NaN or infinite weights or unsuitable centroids.
     """
     weight = _finite(weight)
     centroids = np.asarray(centroids, np.float32)
     if not 1 <= centroids.size <= 255:
         raise ValueError(f"expected 1..255 centroids beside the zero, got {centroids.size}")
-    codes = np.where(weight == 0, np.uint8(0), assign(weight, centroids) + np.uint8(1))
+    codes = assign(weight, centroids) + np.uint8(1)
+    # A weight whose centroid is 0.0 is as good as pruned: the mask is codes != 0, and it says so.
+    codes = np.where((weight == 0) | (centroids == 0)[codes - 1], np.uint8(0), codes)
     return CodedTensor(np.concatenate([np.zeros(1, np.float32), centroids]), codes)
 
 
