@@ -62,6 +62,14 @@ def test_params_of_another_network_are_refused_in_one_line(tmp_path):
     assert "\n" not in str(error.value)
 
 
+def test_progress_of_another_net_is_refused(tmp_path):
+    net, x, trainer = start()
+    save_progress(tmp_path / "progress.npz", net, trainer, [])
+    other, _ = make("attributes")
+    with pytest.raises(ValueError, match="progress.npz: lacks first.weight, first.bias, head.weight; delete it"):
+        load_progress(tmp_path / "progress.npz", other, None)
+
+
 @pytest.mark.parametrize("content", [b"", b"not a zip", b"PK\x03\x04 truncated"])
 def test_damaged_files_are_refused(tmp_path, content):
     (tmp_path / "x.npz").write_bytes(content)

@@ -1,5 +1,6 @@
 import hashlib
 import json
+import subprocess
 
 import numpy as np
 import pytest
@@ -147,7 +148,8 @@ def test_starting_from_a_pruned_net(finished, data, tmp_path):
     again = run_pipeline(settings_for("lenet-300-100", **QUICK), data, tmp_path,
                          pruned=folder / "checkpoints" / "pruned.npz")
     assert again["file"] == result["file"]
-    assert again["stages"][1]["epochs"] == []
+    assert [stage["stage"] for stage in again["stages"]] == ["pruned", "shared", "coded"]
+    assert again["stages"][0]["epochs"] == []
 
 
 def test_a_folder_with_other_settings_is_refused_and_fresh_starts_over(finished, data, tmp_path):
@@ -155,12 +157,67 @@ def test_a_folder_with_other_settings_is_refused_and_fresh_starts_over(finished,
     with pytest.raises(ValueError, match=r"holds a run with other settings \(seed was 0, is 1\): give "
                                          "another --output-dir, or --fresh"):
         run_pipeline(settings_for("lenet-300-100", seed=1, **QUICK), data, folder)
-    with pytest.raises(ValueError, match=r"other settings \(pruned was None, is 'x.npz'\)"):
-        run_pipeline(settings_for("lenet-300-100", **QUICK), data, folder, pruned="x.npz")
+    with pytest.raises(ValueError, match=r"other settings \(pruned was None, is '[0-9a-f]{64}'\)"):
+        run_pipeline(settings_for("lenet-300-100", **QUICK), data, folder,
+                     pruned=folder / "checkpoints" / "pruned.npz")
+    others = Dataset("blocks", *blocks(320, 5), *blocks(64, 1), *blocks(96, 2), source="", note="")
+    with pytest.raises(ValueError, match=r"other settings \(dataset was '[0-9a-f]{64}', is '[0-9a-f]{64}'\)"):
+        run_pipeline(settings_for("lenet-300-100", **QUICK), others, folder)
     quick = {**QUICK, "dense_epochs": 1, "prune_epochs": 1, "share_epochs": 1}
     first = run_pipeline(settings_for("lenet-300-100", **quick), data, tmp_path)
     other = run_pipeline(settings_for("lenet-300-100", **{**quick, "seed": 1}), data, tmp_path, fresh=True)
     assert other["seed"] == 1 and other["file"]["sha256"] != first["file"]["sha256"]
+
+
+def test_fresh_leaves_nothing_of_the_earlier_run_and_reads_what_it_is_given_first(data, tmp_path, monkeypatch):
+    quick = {**QUICK, "dense_epochs": 1, "prune_epochs": 1, "share_epochs": 1}
+    settings, dense = settings_for("lenet-300-100", **quick), tmp_path / "checkpoints" / "dense.npz"
+    run_pipeline(settings, data, tmp_path)
+    (tmp_path / "notes.txt").write_text("the user's own")
+    with pytest.raises(FileNotFoundError, match="typo.npz"):
+        run_pipeline(settings, data, tmp_path, dense=tmp_path / "typo.npz", fresh=True)
+    assert dense.exists() and (tmp_path / "model.gdc").exists()
+    with monkeypatch.context() as patch:
+        patch.setattr(stages, "_epoch", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            run_pipeline(settings, data, tmp_path, dense=dense, fresh=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoints", "notes.txt"]
+    assert dense.exists()
+    assert run_pipeline(settings, data, tmp_path, dense=dense)["stages"][0]["epochs"] == []
+
+
+def test_two_runs_cannot_work_in_one_folder(data, tmp_path, monkeypatch):
+    settings = settings_for("lenet-300-100", **{**QUICK, "dense_epochs": 1})
+
+    def second(*_):
+        with pytest.raises(ValueError, match="another process is at work in it; wait for it"):
+            run_pipeline(settings, data, tmp_path)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(stages, "_epoch", second)
+    with pytest.raises(KeyboardInterrupt):
+        run_pipeline(settings, data, tmp_path)
+
+
+def test_unfinished_files_of_a_killed_run_are_cleared_away(finished, data):
+    folder, _ = finished
+    for name in ("model.gdc.abc_0123", "checkpoints/dense.progress.npz.zzzzzzzz"):
+        (folder / name).write_bytes(b"half")
+    (folder / "model.gdc.backup-of-mine").write_bytes(b"kept")
+    run_pipeline(settings_for("lenet-300-100", **QUICK), data, folder)
+    assert {path.name for path in folder.glob("model.gdc.*")} == {"model.gdc.backup-of-mine"}
+    assert not list((folder / "checkpoints").glob("*.npz.*"))
+
+
+def test_a_stage_whose_file_is_gone_is_run_again(data, tmp_path):
+    quick = {**QUICK, "dense_epochs": 1, "prune_epochs": 1, "share_epochs": 1}
+    settings = settings_for("lenet-300-100", **quick)
+    first = run_pipeline(settings, data, tmp_path)
+    for name in ("dense.npz", "shared.gdc"):
+        (tmp_path / "checkpoints" / name).unlink()
+    again = run_pipeline(settings, data, tmp_path)
+    assert again["file"] == first["file"]
+    assert again["stages"][0]["test_error_percent"] == first["stages"][0]["test_error_percent"]
 
 
 def test_damaged_checkpoints_and_diverging_training_say_what_to_do(data, tmp_path):
@@ -176,6 +233,7 @@ def test_damaged_checkpoints_and_diverging_training_say_what_to_do(data, tmp_pat
 def test_a_file_that_a_fresh_process_decodes_otherwise_is_an_error(finished, data, monkeypatch):
     from gluon_dc.training import run
     folder, _ = finished
-    monkeypatch.setattr(run, "weights_digest", lambda arrays: "0" * 64)
+    done = subprocess.CompletedProcess([], 0, stdout="0" * 64 + "\n", stderr="")
+    monkeypatch.setattr(run.subprocess, "run", lambda *_, **__: done)
     with pytest.raises(RuntimeError, match="a fresh process does not decode it to the weights in memory"):
         run_pipeline(settings_for("lenet-300-100", **QUICK), data, folder)

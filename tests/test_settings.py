@@ -31,9 +31,11 @@ def test_unknown_names_are_refused():
 
 
 @pytest.mark.parametrize("given, message", [
-    ({"sparsity": {"0": 0.5, "1": -0.1}}, "sparsity must be at least 0 and below 1, got -0.1"),
+    ({"sparsity": {"0": 0.5, "1": -0.1}, "scope": "layer"}, "sparsity must be at least 0 and below 1, got -0.1"),
     ({"sparsity": 1.0}, "sparsity must be at least 0 and below 1, got 1.0"),
     ({"bits": 9}, "bits must be at least 1 and at most 8, got 9"),
+    ({"sparsity": {"0": 0.5, "1": 0.6}}, "scope global takes one sparsity for all layers; give scope layer"),
+    ({"bits": 4.0}, "bits must be a whole number, got 4.0"),
     ({"bits": 2.5}, "bits must be a whole number, got 2.5"),
     ({"dense_epochs": 0}, "dense_epochs must be at least 1 and below inf, got 0"),
     ({"dense_rate": float("inf")}, "dense_rate must be at least 0 and below inf, got inf"),
@@ -53,7 +55,7 @@ def test_per_layer_values(text, expected):
     assert parse_per_layer(text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "many", "0=,1=2", "="])
+@pytest.mark.parametrize("text", ["", "many", "none", "0=,1=2", "="])
 def test_what_is_no_number_is_refused(text):
     with pytest.raises(ValueError):
         parse_per_layer(text)

@@ -80,7 +80,7 @@ def main(argv=None):
         print(f"\nstopped; what is finished is in {folder}: the same command goes on from there",
               file=sys.stderr)
         return 130
-    except (OSError, ValueError, ArithmeticError) as error:
+    except (OSError, ValueError, ArithmeticError, RuntimeError) as error:
         print(f"mnist_lenet.py: {error}", file=sys.stderr)
         return 1
     return 0

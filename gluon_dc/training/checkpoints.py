@@ -35,8 +35,8 @@ def read_arrays(path):
     except FileNotFoundError:
         raise
     except Exception as error:  # zipfile, zlib and NumPy each raise their own
-        raise ValueError(f"{path}: not a checkpoint, or damaged ({error}); delete it to train "
-                         "from the stage before") from error
+        raise ValueError(f"{path}: not a checkpoint, or damaged ({error}); delete it to have its stage "
+                         "run again, or give another file") from error
 
 
 def save_progress(path, net, trainer, history):
@@ -50,7 +50,12 @@ def save_progress(path, net, trainer, history):
 def load_progress(path, net, trainer):
     """Put a file of `save_progress` into a net and trainer of the same stage; returns the history."""
     arrays = read_arrays(path)
-    for name, parameter in net._collect_params_with_prefix().items():
+    parameters = net._collect_params_with_prefix()
+    missing = [name for name in parameters if f"parameter.{name}" not in arrays]
+    if missing or "history" not in arrays:
+        raise ValueError(f"{path}: lacks {', '.join(missing) or 'its history'}; delete it to begin its "
+                         "stage again")
+    for name, parameter in parameters.items():
         array = arrays[f"parameter.{name}"]
         parameter.set_data(mx.nd.array(array, dtype=array.dtype))
     set_state_arrays(trainer, {key.removeprefix("trainer."): array for key, array in arrays.items()

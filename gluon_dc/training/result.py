@@ -48,8 +48,8 @@ def _tensor_nbytes(stage, net):
     return {name: sum(tensor.values()) for name, tensor in parts.items()}
 
 
-def result_of(settings, dataset, stages, path):
-    """The whole result: `stages` in order, `path` of the .gdc file."""
+def result_of(settings, dataset, stages, path, dense_nbytes):
+    """The whole result: `stages` in order, `path` of the .gdc file, bytes of the dense net."""
     content = path.read_bytes()
     return {"format": RESULT_FORMAT, "network": settings.network,
             "dataset": {"name": dataset.name, "source": dataset.source, "note": dataset.note,
@@ -62,5 +62,5 @@ def result_of(settings, dataset, stages, path):
                          "mxnet": mx.__version__, "numpy": np.__version__},
             "stages": stages,
             "file": {"name": path.name, "nbytes": len(content),
-                     "ratio": stages[0]["nbytes"] / len(content),
+                     "ratio": dense_nbytes / len(content),
                      "sha256": hashlib.sha256(content).hexdigest()}}

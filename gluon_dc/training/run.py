@@ -1,9 +1,11 @@
 """A run: settings, data and a folder; the stages one after the other; the result."""
+import fcntl
 import json
 import os
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +21,12 @@ from .loop import error_percent
 from .result import result_of, stage_row
 from .settings import Settings
 from .stages import STAGES
+
+
+# In place of the row of a stage that a given checkpoint makes needless.
+SKIPPED = {"skipped": True}
+OUTCOMES = {"dense": lambda run: run.file("dense.npz"), "pruned": lambda run: run.file("pruned.npz"),
+            "shared": lambda run: run.file("shared.gdc"), "coded": lambda run: run.folder / "model.gdc"}
 
 
 @dataclass(frozen=True)
@@ -76,7 +84,8 @@ def run_pipeline(settings, dataset, folder, dense=None, pruned=None, fresh=False
     dense, pruned : path, optional
         Start after that stage, from this .npz (or MXNet .params) of the plain net's weights.
     fresh : bool
-        Delete what an earlier run left in `folder` instead of going on with it.
+        Delete what an earlier run left in `folder` instead of going on with it, once `dense` and
+        `pruned` have been read.
 
     Returns
     -------
@@ -86,8 +95,8 @@ def run_pipeline(settings, dataset, folder, dense=None, pruned=None, fresh=False
     Raises
     ------
     ValueError
-        A pattern that matches no layer; the folder holds a run of other settings or data; a
-        checkpoint that does not fit.
+        A pattern that matches no layer; the folder holds a run of other settings or data, or one
+        that is going on; a checkpoint that does not fit.
     FloatingPointError
         The loss is not finite any more.
     RuntimeError
@@ -96,27 +105,75 @@ def run_pipeline(settings, dataset, folder, dense=None, pruned=None, fresh=False
     for name in ("sparsity", "bits"):
         resolve(getattr(settings, name), list(LAYER_NAMES[settings.network]), name)
     run = Run(settings, dataset, Path(folder))
-    _open_folder(run, {"dense": dense, "pruned": pruned}, fresh)
-    for name, stage in STAGES.items():
-        if not run.file(f"{name}.json").exists():
-            stage(run)
-    return _measure(run)
+    run.folder.mkdir(parents=True, exist_ok=True)
+    with _locked(run.folder):
+        _open_folder(run, {"dense": dense, "pruned": pruned}, fresh)
+        for name, stage in STAGES.items():
+            if not _is_done(run, name):
+                stage(run)
+        return _measure(run)
+
+
+@contextmanager
+def _locked(folder):
+    """Keep other runs out of the folder."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise ValueError(f"{folder}: another process is at work in it; wait for it, or give another "
+                         "--output-dir") from None
+    finally:
+        os.close(descriptor)
 
 
 def _open_folder(run, given, fresh):
-    checkpoints = run.file("")
-    if fresh and checkpoints.exists():
-        shutil.rmtree(checkpoints)
-    checkpoints.mkdir(parents=True, exist_ok=True)
-    identity = {"dataset": run.dataset.name, **{stage: path and str(path) for stage, path in given.items()},
+    """Make or check the run's folder; take over the checkpoints that are given."""
+    adopted = {stage: _read_given(run, path) for stage, path in given.items() if path is not None}
+    identity = {"dataset": _digest(run.dataset), **{stage: None for stage in given},
+                **{stage: weights_digest(plain_arrays(net)) for stage, net in adopted.items()},
                 **json.loads(json.dumps(run.settings.as_dict()))}
     known = run.file("run.json")
+    if fresh and known.exists():
+        _delete(run)
+    run.file("").mkdir(exist_ok=True)
+    _delete_leftovers(run)
     if known.exists():
         _check_same(json.loads(known.read_text()), identity, run.folder)
+        return
+    for stage, net in adopted.items():
+        _adopt(run, stage, net)
     write_json(known, identity)
-    for stage, path in given.items():
-        if path is not None and not run.file(f"{stage}.json").exists():
-            _adopt(run, stage, path)
+
+
+def _read_given(run, path):
+    net = get_model(run.settings.network)
+    net.initialize()
+    load_plain(path, net)
+    return net
+
+
+def _digest(dataset):
+    arrays = {f"{split}_{what}": getattr(dataset, f"{split}_{what}")
+              for split in ("train", "validation", "test") for what in ("images", "labels")}
+    return weights_digest(arrays)
+
+
+def _delete(run):
+    """Delete what an earlier run left in the folder: checkpoints/, report/, model.gdc, result.json."""
+    shutil.rmtree(run.file(""))
+    shutil.rmtree(run.folder / "report", ignore_errors=True)
+    for name in ("model.gdc", "result.json"):
+        (run.folder / name).unlink(missing_ok=True)
+
+
+def _delete_leftovers(run):
+    """Delete the unfinished files of writes that were killed."""
+    for folder in (run.folder, run.file("")):
+        for kind in ("npz", "json", "gdc"):
+            for path in folder.glob(f"*.{kind}.????????"):
+                path.unlink()
 
 
 def _check_same(known, identity, folder):
@@ -127,27 +184,34 @@ def _check_same(known, identity, folder):
                          "another --output-dir, or --fresh to start over")
 
 
-def _adopt(run, name, path):
-    """Take a checkpoint from elsewhere as the outcome of a stage, and skip those before it."""
-    net = get_model(run.settings.network)
-    net.initialize()
-    load_plain(path, net)
+def _adopt(run, name, net):
+    """Take a net from elsewhere as the outcome of a stage, and skip those before it."""
     write_arrays(run.file(f"{name}.npz"), plain_arrays(net))
-    for stage in list(STAGES)[:list(STAGES).index(name) + 1]:
-        run.finish_stage(stage, net, [])
+    for stage in list(STAGES)[:list(STAGES).index(name)]:
+        if not run.file(f"{stage}.json").exists():
+            write_json(run.file(f"{stage}.json"), SKIPPED)
+    run.finish_stage(name, net, [])
+
+
+def _is_done(run, name):
+    """Whether a stage has left its file and its row, or is skipped."""
+    row = run.file(f"{name}.json")
+    return row.exists() and (OUTCOMES[name](run).exists() or json.loads(row.read_text()) == SKIPPED)
 
 
 def _measure(run):
     """Check model.gdc in a fresh process, measure its test error, write result.json."""
     path = run.folder / "model.gdc"
-    stages = [json.loads(run.file(f"{name}.json").read_text()) for name in STAGES]
+    rows = [json.loads(run.file(f"{name}.json").read_text()) for name in STAGES]
+    stages = [row for row in rows if row != SKIPPED]
     net = nn.restore(load(path), get_model(run.settings.network))
     _check_fresh_process(path, weights_digest(plain_arrays(net)))
     stages[-1]["test_error_percent"] = run.error(net, "test")
-    if run.file("dense.npz").exists():
+    dense_nbytes = sum(array.nbytes for array in plain_arrays(net).values())
+    if stages[0]["stage"] == "dense":
         load_plain(run.file("dense.npz"), net)
         stages[0]["test_error_percent"] = run.error(net, "test")
-    result = result_of(run.settings, run.dataset, stages, path)
+    result = result_of(run.settings, run.dataset, stages, path, dense_nbytes)
     write_json(run.folder / "result.json", result)
     return result
 

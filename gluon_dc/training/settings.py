@@ -35,8 +35,8 @@ class Settings:
                                  low=0)
     l1: float = _setting(0.0, "L1 penalty on the kept weights, in dense training and retraining", low=0)
     l2: float = _setting(0.0, "L2 penalty, likewise", low=0)
-    sparsity: object = _setting(0.9865, "share of weights to prune: a number, or by layer "
-                                        "0=0.92,1=0.91,*=0.74", low=0, below=1)
+    sparsity: object = _setting(0.9865, "share of weights to prune: a number, or by layer, as in "
+                                        "0=0.92,1=0.91,*=0.74 with --scope layer", low=0, below=1)
     scope: str = _setting("global", "whether sparsity holds per layer or over the whole net",
                           choices=("layer", "global"))
     score: str = _setting("saliency", "rank weights by their saliency (weight squared times Adam's "
@@ -62,13 +62,17 @@ class Settings:
                                  f"got {value!r}")
             if item.metadata["low"] is not None:
                 self._check_range(item, value)
+        by_layer = self.sparsity.values() if isinstance(self.sparsity, dict) else [self.sparsity]
+        if self.scope == "global" and len({number for number in by_layer if number is not None}) > 1:
+            raise ValueError("scope global takes one sparsity for all layers; give scope layer with "
+                             f"{self.sparsity}")
 
     def _check_range(self, item, value):
         low, high, below = (item.metadata[key] for key in ("low", "high", "below"))
         for number in value.values() if isinstance(value, dict) else [value]:
             if number is None:
                 continue
-            if item.metadata["whole"] and number != int(number):
+            if item.metadata["whole"] and not isinstance(number, int):
                 raise ValueError(f"{item.name} must be a whole number, got {number}")
             if not (low <= number <= high and number < below):
                 bound = f"at most {high}" if high < below else f"below {below}"
@@ -116,7 +120,7 @@ def settings_for(network, recipe="default", **given):
 
 
 def parse_per_layer(text):
-    """``0.9`` -> 0.9; ``0=0.92,1=0.91`` -> {"0": 0.92, "1": 0.91}; a value ``none`` leaves layers alone.
+    """``0.9`` -> 0.9; ``0=0.92,*=none`` -> {"0": 0.92, "*": None}, None leaves layers alone.
 
     Raises
     ------
@@ -126,11 +130,9 @@ def parse_per_layer(text):
     if "=" not in text:
         return _number(text)
     pairs = (part.split("=", 1) for part in text.split(","))
-    return {pattern.strip(): _number(value) for pattern, value in pairs}
+    return {pattern.strip(): None if value.strip() == "none" else _number(value)
+            for pattern, value in pairs}
 
 
 def _number(text):
-    if text.strip().lower() == "none":
-        return None
-    number = float(text)
-    return int(number) if number == int(number) and "." not in text else number
+    return int(text) if text.strip().isdigit() else float(text)
