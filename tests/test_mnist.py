@@ -37,7 +37,7 @@ def cache(tmp_path):
 
 def test_split_by_hand(tmp_path):
     found = load_mnist(write_small_mnist(tmp_path / "m"))
-    assert found.name == "mnist"
+    assert found.name == "mnist-modified"
     assert found.train_images[:, 0, 0, 0].tolist() == [0, 1, 2]
     assert found.train_labels.tolist() == [0, 1, 2]
     assert found.validation_labels[:8].tolist() == [3, 4, 5, 6, 7, 8, 9, 0]

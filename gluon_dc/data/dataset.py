@@ -13,7 +13,7 @@ SPLITS = ("train", "validation", "test")
 class Dataset:
     """Labelled 28 x 28 grey images of ten classes, split three ways; all arrays are read-only.
 
-    name: "mnist" or "digits-8x8". Images: uint8 (n, 1, 28, 28), 0 = background, 255 = ink.
+    name: "mnist", "mnist-modified" (other bytes in files of its names) or "digits-8x8". Images: uint8 (n, 1, 28, 28), 0 = background, 255 = ink.
     Labels: uint8 (n,), 0..9. source: where the data came from. note: one line for people,
     which says so when this is not MNIST.
 

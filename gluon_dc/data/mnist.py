@@ -136,10 +136,11 @@ def _read_folder(folder):
         )
     counts = f"{n_train:,} training, {VALIDATION_IMAGES:,} validation, {len(test_images):,} test images"
     note = f"MNIST from {folder}: {counts}"
-    if changed := train_changed + test_changed:
+    changed = train_changed + test_changed
+    if changed:
         note += f"; NOT the original MNIST, other bytes in {_file_list(changed)}: do not compare with published results"
     return Dataset(
-        name="mnist",
+        name="mnist-modified" if changed else "mnist",
         train_images=images[:n_train],
         train_labels=labels[:n_train],
         validation_images=images[n_train:],

@@ -10,7 +10,7 @@ from .pruning import check_finite
 from .walk import TRANSPOSED, WeightedLayer, plain_parameters, refresh_graphs, weighted_layers, wrapped_names
 
 
-def quantize(net, bits, start="linear", seed=0, gradient="centroid", weights=None):
+def quantize(net, bits, start="optimal", seed=0, gradient="centroid", weights=None):
     """Share the weights of a net in place: k-means per layer over the kept weights (paper 3.1, 3.2).
 
     Pruned weights stay 0.0. Train on with `CentroidTrainer`.
@@ -23,9 +23,10 @@ def quantize(net, bits, start="linear", seed=0, gradient="centroid", weights=Non
     bits : int in 1..8, or dict
         A layer gets at most 2**bits - 1 centroids and the locked 0.0. One number, or
         ``{pattern: number}`` over structural names, first match wins, None leaves a layer alone.
-    start : "linear", "density", "random", "kmeans++" or "optimal"
-        Where k-means starts (paper section 3.2). Clusters that run empty are dropped: on pruned
-        weights "linear" leaves fewer centroids than the bits allow, "optimal" as many.
+    start : "optimal", "linear", "density", "random" or "kmeans++"
+        Where k-means starts; "linear" is the paper's choice (section 3.2). Clusters that run empty
+        are dropped: on pruned weights, which have a hole around 0, "linear" leaves fewer centroids
+        than the bits allow, "optimal" (the least inertia there is) as many.
     seed : int
     gradient : "centroid" or "dense"
         Where a centroid's gradient is summed: in the backward pass of the look-up, or by
