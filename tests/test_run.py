@@ -11,6 +11,7 @@ import gluon_dc as dc  # noqa: E402
 from gluon_dc.coding import PackedTensor  # noqa: E402
 from gluon_dc.data import Dataset  # noqa: E402
 from gluon_dc.models import get_model  # noqa: E402
+from gluon_dc.report import write_report  # noqa: E402
 from gluon_dc.training import settings_for, stages  # noqa: E402
 from gluon_dc.training.checkpoints import plain_arrays  # noqa: E402
 from gluon_dc.training.run import run_pipeline  # noqa: E402
@@ -149,6 +150,7 @@ def test_starting_from_a_pruned_net(finished, data, tmp_path):
                          pruned=folder / "checkpoints" / "pruned.npz")
     assert again["file"] == result["file"]
     assert [stage["stage"] for stage in again["stages"]] == ["pruned", "shared", "coded"]
+    assert "pruned " in write_report(tmp_path) and (tmp_path / "report" / "training.png").exists()
     assert again["stages"][0]["epochs"] == []
 
 
