@@ -18,10 +18,20 @@ __all__ = sorted(_HOME)
 
 def __getattr__(name):
     if name in _HOME:
-        return getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
+        return getattr(_module(name), name)
     if name in ("coding", "nn", "report", "data", "models", "training"):
         return importlib.import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _module(name):
+    try:
+        return importlib.import_module(f".{_HOME[name]}", __name__)
+    except ModuleNotFoundError as error:
+        if error.name != "mxnet":
+            raise
+        raise ModuleNotFoundError(f"gluon_dc.{name} needs MXNet: pip install 'gluon-dc[gluon]'",
+                                  name="mxnet") from error
 
 
 def __dir__():

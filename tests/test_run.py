@@ -1,5 +1,6 @@
 import hashlib
 import json
+import shutil
 import subprocess
 
 import numpy as np
@@ -163,7 +164,7 @@ def test_a_folder_with_other_settings_is_refused_and_fresh_starts_over(finished,
         run_pipeline(settings_for("lenet-300-100", **QUICK), data, folder,
                      pruned=folder / "checkpoints" / "pruned.npz")
     others = Dataset("blocks", *blocks(320, 5), *blocks(64, 1), *blocks(96, 2), source="", note="")
-    with pytest.raises(ValueError, match=r"other settings \(dataset was '[0-9a-f]{64}', is '[0-9a-f]{64}'\)"):
+    with pytest.raises(ValueError, match=r"other settings \(dataset was 'blocks [0-9a-f]{16}', is 'blocks [0-9a-f]{16}'\)"):
         run_pipeline(settings_for("lenet-300-100", **QUICK), others, folder)
     quick = {**QUICK, "dense_epochs": 1, "prune_epochs": 1, "share_epochs": 1}
     first = run_pipeline(settings_for("lenet-300-100", **quick), data, tmp_path)
@@ -186,6 +187,26 @@ def test_fresh_leaves_nothing_of_the_earlier_run_and_reads_what_it_is_given_firs
     assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoints", "notes.txt"]
     assert dense.exists()
     assert run_pipeline(settings, data, tmp_path, dense=dense)["stages"][0]["epochs"] == []
+
+
+@pytest.mark.parametrize("name, content, message", [
+    ("model.gdc", None, "model.gdc: not the file that this run has written; delete it to have it written again"),
+    ("checkpoints/run.json", "[]", "run.json: damaged .expected an object, found list.; delete it"),
+    ("checkpoints/coded.json", "{", "coded.json: damaged .*; delete it to have its stage run again"),
+])
+def test_files_of_a_run_that_something_else_has_written(finished, data, tmp_path, name, content, message):
+    folder = tmp_path / "run"
+    shutil.copytree(finished[0], folder)
+    if content is None:
+        model = dc.load(folder / name)
+        dc.CompressedModel(dict(model.items()), metadata={"other": True}).save(folder / name)
+    else:
+        (folder / name).write_text(content)
+    settings = settings_for("lenet-300-100", **QUICK)
+    with pytest.raises(ValueError, match=message):
+        run_pipeline(settings, data, folder)
+    (folder / name).unlink()
+    assert run_pipeline(settings, data, folder)["file"] == finished[1]["file"]
 
 
 def test_two_runs_cannot_work_in_one_folder(data, tmp_path, monkeypatch):

@@ -179,3 +179,11 @@ class TestCommand:
     def test_bad_input(self, tmp_path):
         result = run_tool("huffman", "check", tmp_path / "none.gdc")
         assert result.returncode == 1 and "none.gdc" in one_error_line(result.stderr, "huffman.py")
+
+
+def test_encode_does_not_write_over_an_array(tmp_path, capsys):
+    np.save(tmp_path / "codes.npy", np.arange(9, dtype=np.uint8))
+    for output in ("codes.npy", "other.npy"):
+        assert huffman.main(["encode", str(tmp_path / "codes.npy"), str(tmp_path / output)]) == 1
+        assert "encode writes a .gdc file" in capsys.readouterr().err
+    np.testing.assert_array_equal(np.load(tmp_path / "codes.npy"), np.arange(9))

@@ -11,6 +11,7 @@ fixed-width codes by `decode x.gdc y.gdc`; its decoded weights stay bit for bit.
 """
 
 import argparse
+import io
 import json
 import sys
 from pathlib import Path
@@ -66,6 +67,8 @@ def parse_args(argv):
 
 def encode_file(args):
     """Write OUT, a .gdc with Huffman codes, from IN.npy or IN.gdc, and print the sizes."""
+    if Path(args.output).suffix == ".npy":
+        raise ValueError(f"{args.output}: encode writes a .gdc file: give OUT that ending, or none")
     model = open_model(args.input, args.bits)
     save(model, args.output)
     fixed = sum(stream.fixed_nbytes for stream in model_streams(model))
@@ -81,7 +84,9 @@ def decode_file(args):
         save(recode(model, "fixed"), args.output)
     else:
         array = decoded_array(model, args.input)
-        write_atomically(args.output, lambda file: np.lib.format.write_array(file, array, allow_pickle=False))
+        content = io.BytesIO()
+        np.lib.format.write_array(content, array, allow_pickle=False)
+        write_atomically(args.output, lambda file: file.write(content.getbuffer()))
     print(f"{args.output}: {count(Path(args.output).stat().st_size)} bytes")
 
 

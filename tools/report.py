@@ -10,8 +10,6 @@ import json
 import sys
 from pathlib import Path
 
-from tqdm import tqdm
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from gluon_dc.report.command import run_command  # noqa: E402
@@ -57,6 +55,10 @@ def compressors_of(run):
         return None
     total = input_nbytes(checkpoint_arrays(run, "dense"), checkpoint_arrays(run, "pruned"), run.model.decode())
     heading = f"{run.path}: general compressors"
+    try:
+        from tqdm import tqdm
+    except ModuleNotFoundError:  # a bar is all that is missed
+        return run_compressors(run)
     with tqdm(total=total, unit="B", unit_scale=True, desc=heading, leave=False, disable=None) as bar:
         return run_compressors(run, bar.update)
 

@@ -29,7 +29,7 @@ def parser():
     result.add_argument("--data-dir", metavar="DIR", help="folder with MNIST's four IDX files (default: "
                         "$GLUON_DC_DATA, else ~/.mxnet/datasets/mnist, else a download)")
     result.add_argument("--output-dir", metavar="DIR", type=Path,
-                        help="default: runs/NETWORK-RECIPE-seedN")
+                        help="default: runs/NETWORK-RECIPE-seedN, with the data's name where it is not MNIST")
     result.add_argument("--dense", metavar="FILE", help="start from this dense net (.npz of an "
                         "earlier run's checkpoints, or .params)")
     result.add_argument("--pruned", metavar="FILE", help="start from this pruned net, likewise")
@@ -62,24 +62,29 @@ def main(argv=None):
     except ValueError as error:
         print(f"mnist_lenet.py: {error}", file=sys.stderr)
         return 2
-    folder = arguments.output_dir or Path("runs") / (
-        f"{settings.network}-{arguments.recipe}-seed{settings.seed}")
+    folder = arguments.output_dir
     # MXNet reads both when it is imported; two spinning threads starve each other on a busy machine.
     os.environ["OMP_NUM_THREADS"] = str(settings.threads)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from gluon_dc.data import load_mnist
-    from gluon_dc.report import write_report
-    from gluon_dc.training.run import run_pipeline
     try:
+        from gluon_dc.data import load_mnist
+        from gluon_dc.report import write_report
+        from gluon_dc.training.run import run_pipeline
         dataset = load_mnist(arguments.data_dir)
         print(dataset.note, flush=True)
+        if folder is None:
+            name = f"{settings.network}-{arguments.recipe}-seed{settings.seed}"
+            folder = Path("runs") / (name if dataset.name == "mnist" else f"{name}-{dataset.name}")
         run_pipeline(settings, dataset, folder, dense=arguments.dense, pruned=arguments.pruned,
                      fresh=arguments.fresh)
         print(write_report(folder, figures=not arguments.no_figures))
     except KeyboardInterrupt:
-        print(f"\nstopped; what is finished is in {folder}: the same command goes on from there",
-              file=sys.stderr)
+        where = f"what is finished is in {folder}: the same command goes on from there"
+        print(f"\nstopped; {where if folder else 'nothing was begun'}", file=sys.stderr)
         return 130
+    except ModuleNotFoundError as error:
+        print(f"mnist_lenet.py: {error}: pip install -r requirements.txt", file=sys.stderr)
+        return 1
     except (OSError, ValueError, ArithmeticError, RuntimeError) as error:
         print(f"mnist_lenet.py: {error}", file=sys.stderr)
         return 1

@@ -47,6 +47,9 @@ class CompressedModel:
         object.__setattr__(self, "metadata", dict(self.metadata))
         _texts(self)
 
+    def __repr__(self) -> str:
+        return f"CompressedModel({len(self)} tensors, {self.nbytes:,} bytes)"
+
     def __getitem__(self, name: str) -> PackedTensor | np.ndarray:
         return self.tensors[name]
 
@@ -145,10 +148,10 @@ def save(model: CompressedModel, path) -> None:
 
 def load(path, max_decoded_nbytes: int = MAX_DECODED_NBYTES) -> CompressedModel:
     """`loads` of a file's bytes; its FormatErrors begin with the path. OSError if it cannot be read."""
-    with open(path, "rb") as file:
-        data = file.read()
-    with located(os.fspath(path)):
-        return loads(data, max_decoded_nbytes)
+    with located(os.fspath(path)), open(path, "rb") as file:
+        begin = file.read(len(MAGIC))
+        _check_magic(begin)  # before a large file of something else is read
+        return loads(begin + file.read(), max_decoded_nbytes)
 
 
 def _assemble(model: CompressedModel) -> tuple[bytes, dict[str, bytes], dict[str, bytes]]:
@@ -193,11 +196,14 @@ def _is_deeper(value, depth: int) -> bool:
     return depth == 0 or any(_is_deeper(item, depth - 1) for item in inner)
 
 
-def _open_header(cursor: Cursor) -> Cursor:
-    # Magic, version and checksum; a cursor over what lies between.
-    begin = bytes(cursor.data[:len(MAGIC)])
+def _check_magic(begin: bytes) -> None:
     if begin != MAGIC:
         raise FormatError(f"not a .gdc file: it begins with {begin!r}, expected {MAGIC!r}")
+
+
+def _open_header(cursor: Cursor) -> Cursor:
+    # Magic, version and checksum; a cursor over what lies between.
+    _check_magic(bytes(cursor.data[:len(MAGIC)]))
     cursor.position = len(MAGIC)
     version = cursor.varint("version")
     if version != VERSION:

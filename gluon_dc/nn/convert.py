@@ -62,7 +62,7 @@ def quantize(net, bits, start="optimal", seed=0, gradient="centroid", weights=No
 
 
 def _check_shareable(layer, bits, gradient, weights):
-    if not isinstance(bits, (int, np.integer)) or not 1 <= bits <= 8:
+    if isinstance(bits, bool) or not isinstance(bits, (int, np.integer)) or not 1 <= bits <= 8:
         raise ValueError(f"bits of {layer.name} must be a whole number in 1..8, got {bits!r}")
     if layer.is_coded:
         raise ValueError(f"{layer.name} is already shared; gluon_dc.unwrap makes it plain again")

@@ -1,4 +1,5 @@
 """Files of a run in progress: the epoch reached, as one .npz; a stage's outcome, as .npz and .json."""
+import io
 import json
 from pathlib import Path
 
@@ -16,9 +17,29 @@ def write_json(path, content):
     write_atomically(path, lambda file: file.write(text.encode()))
 
 
+def read_json(path):
+    """Read a JSON object.
+
+    Raises
+    ------
+    ValueError
+        It is none, or damaged.
+    """
+    try:
+        content = json.loads(Path(path).read_text())
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: damaged ({error}); delete it to have its stage run again") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: damaged (expected an object, found {type(content).__name__}); delete "
+                         "it to have its stage run again")
+    return content
+
+
 def write_arrays(path, arrays):
     """Write {name: array} as .npz, atomically."""
-    write_atomically(path, lambda file: np.savez(file, **arrays))
+    content = io.BytesIO()  # on a full disk, savez leaves an open archive behind that complains later
+    np.savez(content, **arrays)
+    write_atomically(path, lambda file: file.write(content.getbuffer()))
 
 
 def read_arrays(path):

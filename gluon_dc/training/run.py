@@ -1,5 +1,6 @@
 """A run: settings, data and a folder; the stages one after the other; the result."""
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -16,7 +17,7 @@ from ..coding import load, weights_digest
 from ..data import Dataset
 from ..models import LAYER_NAMES, get_model
 from ..nn.patterns import resolve
-from .checkpoints import load_plain, plain_arrays, write_arrays, write_json
+from .checkpoints import load_plain, plain_arrays, read_json, write_arrays, write_json
 from .loop import error_percent
 from .result import result_of, stage_row
 from .settings import Settings
@@ -68,6 +69,8 @@ class Run:
         """Write the stage's row of the result; its being there means that the stage is done."""
         seconds += sum(epoch["seconds"] for epoch in history)
         row = stage_row(self.settings, name, net, self.error(net, "validation"), history, seconds)
+        if name == "coded":
+            row["sha256"] = hashlib.sha256((self.folder / "model.gdc").read_bytes()).hexdigest()
         write_json(self.file(f"{name}.json"), row)
         self.file(f"{name}.progress.npz").unlink(missing_ok=True)
 
@@ -131,7 +134,7 @@ def _locked(folder):
 def _open_folder(run, given, fresh):
     """Make or check the run's folder; take over the checkpoints that are given."""
     adopted = {stage: _read_given(run, path) for stage, path in given.items() if path is not None}
-    identity = {"dataset": _digest(run.dataset), **{stage: None for stage in given},
+    identity = {"dataset": f"{run.dataset.name} {_digest(run.dataset)[:16]}", **{stage: None for stage in given},
                 **{stage: weights_digest(plain_arrays(net)) for stage, net in adopted.items()},
                 **json.loads(json.dumps(run.settings.as_dict()))}
     known = run.file("run.json")
@@ -140,7 +143,7 @@ def _open_folder(run, given, fresh):
     run.file("").mkdir(exist_ok=True)
     _delete_leftovers(run)
     if known.exists():
-        _check_same(json.loads(known.read_text()), identity, run.folder)
+        _check_same(read_json(known), identity, run.folder)
         return
     for stage, net in adopted.items():
         _adopt(run, stage, net)
@@ -196,14 +199,17 @@ def _adopt(run, name, net):
 def _is_done(run, name):
     """Whether a stage has left its file and its row, or is skipped."""
     row = run.file(f"{name}.json")
-    return row.exists() and (OUTCOMES[name](run).exists() or json.loads(row.read_text()) == SKIPPED)
+    return row.exists() and (OUTCOMES[name](run).exists() or read_json(row) == SKIPPED)
 
 
 def _measure(run):
     """Check model.gdc in a fresh process, measure its test error, write result.json."""
     path = run.folder / "model.gdc"
-    rows = [json.loads(run.file(f"{name}.json").read_text()) for name in STAGES]
+    rows = [read_json(run.file(f"{name}.json")) for name in STAGES]
     stages = [row for row in rows if row != SKIPPED]
+    if hashlib.sha256(path.read_bytes()).hexdigest() != stages[-1].pop("sha256", None):
+        raise ValueError(f"{path}: not the file that this run has written; delete it to have it "
+                         "written again")
     net = nn.restore(load(path), get_model(run.settings.network))
     _check_fresh_process(path, weights_digest(plain_arrays(net)))
     stages[-1]["test_error_percent"] = run.error(net, "test")

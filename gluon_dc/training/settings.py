@@ -76,6 +76,7 @@ class Settings:
                 raise ValueError(f"{item.name} must be a whole number, got {number}")
             if not (low <= number <= high and number < below):
                 bound = f"at most {high}" if high < below else f"below {below}"
+                bound = "finite" if bound == "below inf" else bound
                 raise ValueError(f"{item.name} must be at least {low} and {bound}, got {number}")
 
     def as_dict(self):
