@@ -133,7 +133,7 @@ def _mark_tests(axes, result):
             tested.append((end, stage["test_error_percent"]))
     axes.lines[0].set_label("after each epoch")
     if tested:
-        axes.plot(*zip(*tested), "D", color=RED, ms=6, label="test error after the stage")
+        axes.plot(*zip(*tested), "D", color=RED, ms=6, clip_on=False, label="test error after the stage")
 
 
 def _log_axis(axis, set_scale):
