@@ -71,6 +71,12 @@ def test_unknown_options_and_values_are_for_argparse(capsys):
         assert stop.value.code == 2
 
 
+def test_a_value_that_is_no_number_is_named(capsys):
+    with pytest.raises(SystemExit):
+        mnist_lenet.main(["--bits", "0=five"])
+    assert "--bits: expected a number, or PATTERN=NUMBER,PATTERN=NUMBER; got '0=five'" in capsys.readouterr().err
+
+
 def test_help_shows_the_defaults_of_both_networks(capsys):
     with pytest.raises(SystemExit) as stop:
         mnist_lenet.main(["--help"])

@@ -106,6 +106,7 @@ class TestCheck:
         (result(stages=[3]), r"stages\[0\] is int, expected an object"),
         (result(stages=[{"kept": 1.5}]), r"stages\[0\]: kept is 1.5, expected a number"),
         (result(stages=[{"test_error_percent": True}]), "test_error_percent is True, expected a number"),
+        (result(stages=[{"test_error_percent": -5}]), r"stages\[0\]: test_error_percent is -5, expected 0..100"),
         (result(stages=[{"epochs": [{"loss": float("inf")}]}]), r"epochs\[0\]: loss is inf, expected a finite number"),
         (result(stages=[{"layers": [{"name": 1}]}]), r"layers\[0\]: name is 1, expected str"),
     ])

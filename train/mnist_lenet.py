@@ -47,10 +47,18 @@ def _add_setting(result, item):
     shown = [str(default) for default in defaults.values()]
     if len(set(shown)) > 1:
         shown = [f"{name} {default}" for name, default in defaults.items()]
-    kind = parse_per_layer if item.type is object else item.type
+    kind = _per_layer if item.type is object else item.type
     result.add_argument("--" + item.name.replace("_", "-"), type=kind, choices=item.metadata["choices"],
                         metavar=None if item.metadata["choices"] else "N",
                         help=f"{item.metadata['help']} (default: {', '.join(dict.fromkeys(shown))})")
+
+
+def _per_layer(text):
+    try:
+        return parse_per_layer(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"expected a number, or PATTERN=NUMBER,PATTERN=NUMBER; got {text!r}") from None
 
 
 def main(argv=None):

@@ -176,5 +176,7 @@ def _check_fields(what, record, where):
         if not isinstance(value, kind) or isinstance(value, bool):
             expected = "a number" if int in (kind if isinstance(kind, tuple) else (kind,)) else kind.__name__
             raise ValueError(f"{where}: {key} is {value!r:.60}, expected {expected}")
+        if key.endswith("_percent") and not 0 <= value <= 100:
+            raise ValueError(f"{where}: {key} is {value}, expected 0..100")
         if isinstance(value, float) and math.isinf(value):
             raise ValueError(f"{where}: {key} is {value}, expected a finite number")
