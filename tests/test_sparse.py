@@ -142,3 +142,10 @@ class TestErrors:
         np.savez(path, **{**arrays, **change})
         with pytest.raises(ValueError, match="(do not fit together|matrix format 'coo')"):
             read_sparse(tmp_path)
+
+
+def test_a_second_export_replaces_the_first(tmp_path):
+    write_sparse(odd_model(), tmp_path)
+    (tmp_path / "notes.npy").write_bytes(b"not ours")
+    paths = write_sparse(small_model(), tmp_path, ("csr",))
+    assert set(tmp_path.iterdir()) == {*paths, tmp_path / "notes.npy"}

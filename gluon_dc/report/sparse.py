@@ -30,6 +30,8 @@ LAYOUTS = ("csr", "csc")
 def write_sparse(model, folder, layouts=LAYOUTS) -> list[Path]:
     """Write a CompressedModel into a folder, made if need be; return the paths written, index.json last.
 
+    An earlier export in that folder is removed first.
+
     layouts: one or both of "csr" and "csc". Raises ValueError for others, FormatError for streams that do not
     decode, OSError for a folder that cannot be written.
     """
@@ -37,6 +39,7 @@ def write_sparse(model, folder, layouts=LAYOUTS) -> list[Path]:
         raise ValueError(f"layouts must be one or both of {', '.join(LAYOUTS)}, got {list(layouts)}")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    _remove_earlier_export(folder)
     records, paths = [], []
     for number, (name, tensor) in enumerate(model.items()):
         stem = f"{number:03d}-{_file_stem(name)}"
@@ -48,6 +51,15 @@ def write_sparse(model, folder, layouts=LAYOUTS) -> list[Path]:
     index = json.dumps({"format": FORMAT, "tensors": records}, indent=1) + "\n"
     write_atomically(folder / INDEX_NAME, lambda file: file.write(index.encode()))
     return [*paths, folder / INDEX_NAME]
+
+
+def _remove_earlier_export(folder):
+    index = folder / INDEX_NAME
+    if not index.is_file():
+        return
+    index.unlink()  # first, so that an interrupted export leaves no index of files that are gone
+    for path in folder.glob("[0-9][0-9][0-9]*-*.np[yz]"):
+        path.unlink()
 
 
 def read_sparse(folder) -> dict[str, np.ndarray]:
