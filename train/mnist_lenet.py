@@ -68,35 +68,39 @@ def main(argv=None):
     try:
         settings = settings_for(given.pop("network"), arguments.recipe, **given)
     except ValueError as error:
-        print(f"mnist_lenet.py: {error}", file=sys.stderr)
-        return 2
-    folder = arguments.output_dir
+        return _fail(error, 2)
+    try:
+        _run(arguments, settings)
+    except KeyboardInterrupt:
+        print("\nstopped: the same command goes on from the last finished epoch", file=sys.stderr)
+        return 130
+    except ModuleNotFoundError as error:
+        return _fail(f"{error}: pip install -r requirements.txt")
+    except (OSError, ValueError, ArithmeticError, RuntimeError) as error:
+        return _fail(error)
+    return 0
+
+
+def _fail(message, status=1):
+    print(f"mnist_lenet.py: {message}", file=sys.stderr)
+    return status
+
+
+def _run(arguments, settings):
     # MXNet reads both when it is imported; two spinning threads starve each other on a busy machine.
     os.environ["OMP_NUM_THREADS"] = str(settings.threads)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    try:
-        from gluon_dc.data import load_mnist
-        from gluon_dc.report import write_report
-        from gluon_dc.training.run import run_pipeline
-        dataset = load_mnist(arguments.data_dir)
-        print(dataset.note, flush=True)
-        if folder is None:
-            name = f"{settings.network}-{arguments.recipe}-seed{settings.seed}"
-            folder = Path("runs") / (name if dataset.name == "mnist" else f"{name}-{dataset.name}")
-        run_pipeline(settings, dataset, folder, dense=arguments.dense, pruned=arguments.pruned,
-                     fresh=arguments.fresh)
-        print(write_report(folder, figures=not arguments.no_figures))
-    except KeyboardInterrupt:
-        where = f"what is finished is in {folder}: the same command goes on from there"
-        print(f"\nstopped; {where if folder else 'nothing was begun'}", file=sys.stderr)
-        return 130
-    except ModuleNotFoundError as error:
-        print(f"mnist_lenet.py: {error}: pip install -r requirements.txt", file=sys.stderr)
-        return 1
-    except (OSError, ValueError, ArithmeticError, RuntimeError) as error:
-        print(f"mnist_lenet.py: {error}", file=sys.stderr)
-        return 1
-    return 0
+    from gluon_dc.data import load_mnist
+    from gluon_dc.report import write_report
+    from gluon_dc.training.run import run_pipeline
+    dataset = load_mnist(arguments.data_dir)
+    print(dataset.note, flush=True)
+    name = f"{settings.network}-{arguments.recipe}-seed{settings.seed}"
+    folder = arguments.output_dir or Path("runs") / (
+        name if dataset.name == "mnist" else f"{name}-{dataset.name}")
+    run_pipeline(settings, dataset, folder, dense=arguments.dense, pruned=arguments.pruned,
+                 fresh=arguments.fresh)
+    print(write_report(folder, figures=not arguments.no_figures))
 
 
 if __name__ == "__main__":
