@@ -92,7 +92,7 @@ _PAPER = {
 }
 _AS_IN_THE_PAPER = {"scope": "layer", "score": "magnitude", "schedule": "iterative", "start": "linear"}
 
-# Chosen on the validation split.
+# Compared on the validation split.
 _DEFAULT = {
     "lenet-300-100": {},
     "lenet-5": {"batch_size": 128, "dense_epochs": 8, "dense_rate": 2e-3, "sparsity": 0.9875,
