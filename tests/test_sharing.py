@@ -21,12 +21,19 @@ def test_worked_example():
 def test_invariants(values, bits, start):
     weight = np.array(values, np.float32)
     coded = share(weight, bits, start, seed=3)
-    np.testing.assert_array_equal(coded.mask, weight != 0)
+    decoded, kept = coded.decode(), weight != 0
+    # Kept weights whose centroid is 0.0 (the mean of -1 and 1) lose their place in the mask, and no other does.
+    np.testing.assert_array_equal(coded.mask, decoded != 0)
+    assert not decoded[~kept].any()
     assert coded.codebook.size <= 2**bits and np.all(np.diff(coded.codebook[1:]) > 0)
-    if coded.nnz:
-        errors = np.abs(coded.codebook[1:].astype(np.float64)[:, None] - weight[coded.mask].astype(np.float64))
-        taken = np.abs(coded.decode()[coded.mask].astype(np.float64) - weight[coded.mask])
-        np.testing.assert_array_equal(taken, errors.min(axis=0))
+    if kept.any():
+        errors = np.abs(coded.codebook[1:].astype(np.float64)[:, None] - weight[kept].astype(np.float64))
+        np.testing.assert_array_equal(np.abs(decoded[kept].astype(np.float64) - weight[kept]), errors.min(axis=0))
+
+
+def test_kept_weights_around_a_centroid_of_zero_are_pruned():
+    coded = share([1.0, -1.0], 1)
+    assert coded.codebook.tolist() == [0, 0] and not coded.mask.any() and coded.decode().tolist() == [0, 0]
 
 
 def test_shape_and_dtype():
