@@ -19,7 +19,7 @@ __all__ = sorted(_HOME)
 def __getattr__(name):
     if name in _HOME:
         return getattr(_module(name), name)
-    if name in ("coding", "nn", "report", "data", "models", "training"):
+    if name in ("coding", "nn", "report", "data", "models", "recipes", "training"):
         return importlib.import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

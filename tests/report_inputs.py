@@ -105,3 +105,44 @@ def one_error_line(text, program):
     """Assert that stderr is exactly one line "program: error: ..." and return what follows."""
     assert text.count("\n") == 1 and text.startswith(f"{program}: error: "), text
     return text.strip().removeprefix(f"{program}: error: ")
+
+
+def experiment(kind="compression", **fields):
+    """Return the JSON of a small experiment: compression (3 methods), starts (2 starts) or sensitivity (2 layers)."""
+    points = {
+        "compression": [
+            {"method": method, "setting": {"sparsity": 0.9, "bits": bits}, "nbytes": nbytes,
+             "size_percent": nbytes / 100, "error_percent": error}
+            for method, bits, nbytes, error in [
+                ("pruning", 32, 2000, 1.0), ("pruning", 32, 1000, 1.5), ("pruning", 32, 900, 9.0),
+                ("pruning+sharing", 5, 400, 1.0), ("pruning+sharing", 4, 300, 1.25), ("pruning+sharing", 3, 350, 2.0),
+                ("svd", None, 5000, 1.5),
+            ]
+        ],
+        "starts": [
+            {"start": start, "bits": bits, "retrained": retrained, "error_percent": error + 4 / bits, "nbytes": 500}
+            for start, error in (("linear", 1.0), ("density", 2.0)) for bits in (2, 4, 8) for retrained in (False, True)
+        ],
+        "sensitivity": [
+            {"layer": layer, "kind": step, "value": value, "error_percent": error, "top5_error_percent": error / 2}
+            for layer, factor in (("features.0.weight", 3), ("output.weight", 1))
+            for step, value, error in (("sparsity", 0.5, 2 * factor), ("sparsity", 0.9, 9.5 * factor),
+                                       ("bits", 2, 20 * factor), ("bits", 8, 1.25 * factor))
+        ],
+    }
+    return {"format": 1, "experiment": kind, "network": "lenet-5", "seed": 0, "split": "the test images",
+            "dataset": {"name": "mnist", "note": "This is mnist."},
+            "dense": {"nbytes": 10_000, "error_percent": 1.0, "top5_error_percent": None},
+            "points": points[kind], **fields}
+
+
+def zoo_sizes():
+    """Return the JSON of a zoo_sizes.json with AlexNet and a net that the paper does not have."""
+    synthetic = "synthetic weights: sizes only, no accuracy"
+    return {"format": 1, "nets": [
+        {"network": "alexnet", "weights": synthetic, "recipe": "alexnet-paper", "dense_nbytes": 240_000_000,
+         "nbytes": 8_000_000, "ratio": 30.0, "kept_percent": 11.0, "bits": {"conv": 8, "fc": 5}, "part_nbytes": {},
+         "seconds": 9.5,
+         "stages": {"dense": 240_000_000, "pruned": 30_000_000, "shared": 10_000_000, "coded": 8_000_000}},
+        {"network": "mobilenet1.0", "weights": synthetic, "dense_nbytes": 17_000_000, "nbytes": 3_400_000},
+    ]}

@@ -1,3 +1,4 @@
+import dataclasses
 import re
 
 import numpy as np
@@ -403,3 +404,37 @@ def test_masks_travel_with_saved_parameters(tmp_path):
     again.load_parameters(str(tmp_path / "net.params"))
     assert isinstance(again[0], MaskedLayer)
     np.testing.assert_array_equal(again(x).asnumpy(), net(x).asnumpy())
+
+
+def test_restore_puts_the_same_bits_into_every_context_and_keeps_trainers_in_step():
+    contexts = [mx.cpu(0), mx.cpu(1)]
+    net, x = make("dense")
+    dc.quantize(net, 3)
+    model = dc.compress(net)
+    plain, _ = make("dense", seed=1, ctx=contexts)
+    trainer = gluon.Trainer(plain.collect_params(), "sgd", {"learning_rate": 0.0}, update_on_kvstore=True)
+    for restored in (False, True):
+        if restored:
+            dc.restore(model, plain)
+        with autograd.record():
+            losses = [plain(x.as_in_context(ctx)).sum() for ctx in contexts]
+        autograd.backward(losses)
+        trainer.step(1)  # a rate of 0: what it brings back from the kvstore is what was restored
+    for ctx in contexts:
+        np.testing.assert_array_equal(plain[0].weight.data(ctx).asnumpy(), model.decode()["0.weight"])
+
+
+def test_a_tensor_that_does_not_decode_leaves_the_net_as_it_was():
+    net, _ = make("dense")
+    dc.quantize(net, 3)
+    good = dc.compress(net)
+    packed = good["1.weight"]
+    bad = dataclasses.replace(packed, code_stream=bytes(len(packed.code_stream) - 1) + b"\xff",
+                              code_lengths=np.uint8([1, 2, 3, 4, 5, 6, 7, 7])[:packed.codebook.size])
+    model = dc.CompressedModel({**dict(good.items()), "1.weight": bad})
+    plain, _ = make("dense", seed=1)
+    before = arrays_of(plain)
+    with pytest.raises(dc.FormatError, match="tensor '1.weight', code stream"):
+        dc.restore(model, plain)
+    for name, array in arrays_of(plain).items():
+        np.testing.assert_array_equal(array, before[name])

@@ -5,13 +5,14 @@ import warnings
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgba
 from PIL import Image
 from report_inputs import LAYERS, ROOT, odd_model, pruned_weights, small_model, small_result, write_run
 
 from gluon_dc.coding import CodedTensor, CompressedModel, pack
 from gluon_dc.report.charts import compressor_figure, rate_figure, training_figure
 from gluon_dc.report.compressors import compressor_rows
-from gluon_dc.report.drawing import save_figure
+from gluon_dc.report.drawing import BLUE, GREY, save_figure
 from gluon_dc.report.figures import histogram_figure, storage_figure, weight_figure
 from gluon_dc.report.gallery import run_figures
 from gluon_dc.report.results import read_run
@@ -21,6 +22,11 @@ TITLE = "LeNet-300-100 on digits-8x8 (not MNIST)"
 
 def texts(figure):
     return [text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text"))]
+
+
+def heights(axes):
+    """Heights of the bars of all patches: their third corner's."""
+    return [height for patch in axes.patches for height in patch.get_path().vertices[2::5, 1].tolist()]
 
 
 def centroids(model):
@@ -79,8 +85,9 @@ class TestHistograms:
     def test_bars_are_the_counts(self):
         packed = pack(CodedTensor(np.array([0, 1, 2], np.float32), np.array([0, 0, 1, 0, 2, 1], np.uint8)), rel_bits=2)
         left, right = histogram_figure(CompressedModel({"w": packed}), TITLE).axes
-        assert [bar.get_height() for bar in left.patches] == [0, 2, 1]
-        assert [bar.get_height() for bar in right.patches] == [1, 1, 1]
+        assert heights(left) == [0, 2, 1] and heights(right) == [1, 1, 1]
+        # Code 0, the fillers, stands out.
+        assert [patch.get_facecolor() for patch in left.patches] == [to_rgba(GREY), to_rgba(BLUE)]
 
     def test_tensors_without_entries_are_left_out(self):
         drawn = texts(histogram_figure(odd_model(), TITLE))
@@ -156,6 +163,14 @@ class TestRates:
     def test_without_a_result(self):
         drawn = texts(rate_figure(None, small_model(), TITLE))
         assert "0.weight" in drawn and "paper, P+Q+H" not in drawn
+
+    def test_of_many_layers_the_largest_and_the_total(self):
+        codebook = np.array([0, 1], np.float32)
+        tensors = {f"{n}.weight": pack(CodedTensor(codebook, np.ones(n + 1, np.uint8))) for n in range(45)}
+        figure = rate_figure(None, CompressedModel(tensors), TITLE)
+        assert "Storage of the 40 largest layers\n" in texts(figure)
+        drawn = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+        assert drawn == [*(f"{n}.weight" for n in range(5, 45)), "Total"]
 
     def test_nothing_coded(self):
         with pytest.raises(ValueError, match="no tensor is coded"):

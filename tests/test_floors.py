@@ -17,8 +17,9 @@ FLOORS = {
     "report": {"coding"},
     "runtime": {"coding"},
     "data": set(),
-    "models": set(),
-    "training": {"nn", "coding", "data", "models", "report"},
+    "models": {"coding"},
+    "recipes": set(),
+    "training": {"nn", "coding", "data", "models", "recipes", "report"},
 }
 MXNET_PARTS = {"nn", "models", "data", "training", "runtime"}
 MXNET = {"mxnet", "gluoncv"}
@@ -27,7 +28,7 @@ PICKLES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "mars
 SCRIPT_FOLDERS = ("train", "tools")
 
 # What must work where MXNet is not installed.
-WITHOUT_MXNET = ("coding", "report", "data")
+WITHOUT_MXNET = ("coding", "report", "data", "recipes")
 
 
 def imports_of(source, module, is_package=False):

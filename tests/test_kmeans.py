@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gluon_dc.coding import kmeans, share, threads
 from gluon_dc.coding.kmeans import STARTS, assign, cluster, inertia, starting_centroids
 
 floats = st.floats(-1e6, 1e6, width=32)
@@ -205,3 +206,72 @@ def test_errors(arguments, message):
 def test_assign_wants_ascending_centroids(centroids):
     with pytest.raises(ValueError, match="ascending and distinct"):
         assign([0.0], centroids)
+
+
+@pytest.fixture(scope="module")
+def many():
+    """More values than are sorted, with tails, outliers and a hole around 0, as pruning leaves them."""
+    values = np.random.default_rng(6).standard_t(3, 3 * 2**20 // 2).astype(np.float32)
+    values[np.abs(values) < 0.3] = 0
+    values[:2] = -400, 300
+    return values
+
+
+def sorted_cluster(values, *arguments, **options):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kmeans, "_MANY", values.size)
+        return cluster(values, *arguments, **options)
+
+
+@pytest.mark.parametrize("start, k", [("optimal", 15), ("optimal", 255), ("linear", 31), ("density", 31),
+                                      ("kmeans++", 31), ("random", 31)])
+def test_many_values_lose_nothing_by_their_bins(many, start, k):
+    kept = many[many != 0]
+    found = cluster(many, k, start, seed=1, skip_zeros=True)
+    binned = inertia(kept, found)
+    best = inertia(kept, sorted_cluster(kept, k, start, seed=1))
+    if start in ("kmeans++", "random"):  # other draws, so another local optimum
+        assert 0.3 < binned / best < 3 and found.size == k
+    else:
+        assert binned == pytest.approx(best, rel=1e-3)
+
+
+def test_centroids_of_many_values_are_the_exact_means(many):
+    centroids = starting_centroids(many, 9, "density")
+    found = cluster(many, 9, "density", max_iterations=1)
+    counts = np.bincount(assign(many, found), minlength=9)
+    assert counts.min() > 0 and starting_centroids(many, 9, "linear")[[0, -1]].tolist() == [-400, 300]
+    # After one iteration over bins the exact one goes by the borders between the means of those.
+    once = [many[assign(many, centroids) == i].mean(dtype=np.float64) for i in range(9)]
+    twice = [many[assign(many, once) == i].mean(dtype=np.float64) for i in range(9)]
+    np.testing.assert_allclose(found, twice, rtol=1e-3)
+    np.testing.assert_array_equal(cluster(many, 9, "density", max_iterations=0), centroids.astype(np.float32))
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_many_values_give_the_same_bits_on_any_number_of_threads(many, monkeypatch, start):
+    monkeypatch.setattr(threads.os, "sched_getaffinity", lambda _: set(range(4)), raising=False)
+    found = []
+    for count in ("1", "3"):
+        monkeypatch.setenv("OMP_NUM_THREADS", count)
+        found.append(share(many, 4, start, seed=2))
+    assert found[0] == found[1]
+
+
+def test_values_too_close_for_bins_are_sorted():
+    # All within one or two bins, where only the values themselves can tell them apart; and few distinct ones.
+    close = (1 + np.random.default_rng(0).random(2**20 + 1) * 2.0**-12).astype(np.float32)
+    np.testing.assert_array_equal(cluster(close, 8, "optimal"), sorted_cluster(close, 8, "optimal"))
+    few = np.resize(np.float32([0.1, -3, 7, 0]), 2**20 + 9)
+    assert cluster(few, 5).tobytes() == np.unique(few).tobytes()
+    assert cluster(few, 3, skip_zeros=True).tolist() == [-3, np.float32(0.1), 7]
+    assert cluster(few, 2, skip_zeros=True).tobytes() == sorted_cluster(few, 2, skip_zeros=True).tobytes()
+
+
+def test_skipping_zeros_is_leaving_them_out():
+    values = np.float32([0, 3, -1, -0.0, 5, 2, 0])
+    for start in STARTS:
+        np.testing.assert_array_equal(cluster(values, 2, start, skip_zeros=True), cluster(values[values != 0], 2, start))
+    assert cluster(values, 1, weights=[9, 1, 0, 9, 1, 0, 9], skip_zeros=True).tolist() == [4]
+    with pytest.raises(ValueError, match="at least one value"):
+        cluster([0.0, -0.0], 1, skip_zeros=True)

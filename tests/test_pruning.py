@@ -6,7 +6,7 @@ from hypothesis import given, settings, strategies as st  # noqa: E402
 from mxnet import autograd, gluon  # noqa: E402
 
 import gluon_dc as dc  # noqa: E402
-from gluon_dc.nn import weighted_layers  # noqa: E402
+from gluon_dc.nn import pruning, weighted_layers  # noqa: E402
 from gluon_dc.nn.pruning import _keep_highest  # noqa: E402
 from nets import NETS, make  # noqa: E402
 
@@ -115,7 +115,7 @@ def test_two_contexts_hold_the_same_mask():
 @settings(deadline=None, max_examples=60)
 def test_exactly_the_asked_number_goes_whatever_the_ties(rank, sparsity):
     rank = np.array(rank, float)
-    mask = _keep_highest(rank, sparsity)
+    mask, = _keep_highest([rank], sparsity)
     assert (~mask).sum() == round(sparsity * rank.size)
     if mask.any() and not mask.all():
         assert rank[mask].min() >= rank[~mask].max()
@@ -171,3 +171,96 @@ def test_a_shared_layer_is_not_pruned():
     dc.quantize(net, 4)
     with pytest.raises(ValueError, match="0.weight is already shared: prune first"):
         dc.prune(net, sparsity=0.5)
+
+
+def test_the_mask_takes_a_byte_a_weight_and_follows_a_cast():
+    net, x = make("convolutional", hybridize=True)
+    dc.prune(net, sparsity=0.5)
+    assert net[0].mask.dtype == np.uint8 and set(np.unique(net[0].mask.data().asnumpy())) == {0, 1}
+    expected = net(x).asnumpy()
+    net.cast("float64")
+    predicted = net(x.astype("float64"))
+    assert predicted.dtype == np.float64
+    np.testing.assert_allclose(predicted.asnumpy(), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_masks_saved_as_floats_are_read(tmp_path):
+    net, x = make("dense")
+    dc.prune(net, sparsity=0.5)
+    arrays = {name: parameter.data().astype("float32") for name, parameter in net._collect_params_with_prefix().items()}
+    mx.nd.save(str(tmp_path / "old.params"), arrays)
+    again, _ = make("dense", seed=1)
+    dc.prune(again, sparsity=0.0)
+    again.load_parameters(str(tmp_path / "old.params"))
+    np.testing.assert_array_equal(again(x).asnumpy(), net(x).asnumpy())
+    assert again[0].mask.data().dtype == np.uint8
+
+
+@pytest.mark.parametrize("kvstore", ["device", "local"])
+def test_a_trainer_on_two_contexts_takes_masks(kvstore):
+    contexts = [mx.cpu(0), mx.cpu(1)]
+    net, x = make("dense", ctx=contexts)
+    dc.prune(net, sparsity=0.5)
+    mask = net[0].mask.data(contexts[0]).asnumpy()
+    trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 0.1, "momentum": 0.9}, kvstore=kvstore)
+    for _ in range(2):
+        with autograd.record():
+            losses = [(net(x.as_in_context(ctx)) ** 2).sum() for ctx in contexts]
+        autograd.backward(losses)
+        trainer.step(10)
+    first, second = (weighted_layers(net)[0].parameter.data(ctx).asnumpy() for ctx in contexts)
+    np.testing.assert_array_equal(first, second)
+    np.testing.assert_array_equal(net[0].mask.data(contexts[1]).asnumpy(), mask)
+
+
+def test_what_is_behind_a_mask_has_no_say():
+    net = one_layer(EXAMPLE)
+    dc.prune(net, sparsity=0.5)  # keeps -0.5, 0.3, 0.9
+    net.weight.set_data(mx.nd.array([[np.nan, -0.5, 0.3], [np.inf, 1000, 0.9]]))
+    layer = weighted_layers(net)[0]
+    expected = np.float32([[0, -0.5, 0.3], [0, 0, 0.9]])
+    np.testing.assert_array_equal(layer.view(), expected)
+    net.weight.set_data(mx.nd.array([[np.nan, -0.5, 0.3], [np.inf, 1000, 0.9]]))
+    dc.prune(net, sparsity=4 / 6)
+    np.testing.assert_array_equal(weight_of(net), np.float32([[0, -0.5, 0], [0, 0, 0.9]]))
+    np.testing.assert_array_equal(net.weight.data().asnumpy(), weight_of(net))
+    net.weight.set_data(mx.nd.array([[np.nan, -0.5, 7], [np.inf, 1000, 0.9]]))
+    coded = dc.quantize(net, 4)["weight"]
+    np.testing.assert_array_equal(coded.decode(), np.float32([[0, -0.5, 0], [0, 0, 0.9]]))
+
+
+def test_the_view_of_a_plain_layer_is_no_copy():
+    net = one_layer(EXAMPLE)
+    layer = weighted_layers(net)[0]
+    seen = layer.view()
+    net.weight.data()[0, 0] = 5
+    net.weight.data().wait_to_read()
+    assert seen[0, 0] == 5 and layer.array()[0, 0] == 5 and layer.mask_view() is None
+
+
+def test_negative_scores_are_refused():
+    with pytest.raises(ValueError, match="scores of weight: expected 0 or more, got -1.0"):
+        dc.prune(one_layer(EXAMPLE), sparsity=0.5, scores={"weight": [[1.0, -1, 2], [3, 4, 5]]})
+
+
+def test_scores_in_float64_rank_by_all_their_digits():
+    # As float32 all six would be equal, and the first three would go.
+    scores = 1 + np.array([[6, 5, 4], [3, 2, 1]]) * 2.0**-40
+    net = one_layer(np.ones((2, 3)))
+    dc.prune(net, sparsity=0.5, scores={"weight": scores})
+    np.testing.assert_array_equal(weight_of(net), [[1, 1, 1], [0, 0, 0]])
+    net = one_layer(np.ones((2, 3)))
+    dc.prune(net, threshold=1 + 3.5 * 2.0**-40, scores={"weight": scores})
+    np.testing.assert_array_equal(weight_of(net), [[1, 1, 1], [0, 0, 0]])
+
+
+def test_deviation_of_many_weights_is_that_of_few(monkeypatch):
+    rng = np.random.default_rng(0)
+    net = one_layer(rng.normal(size=(40, 50)))
+    dc.prune(net, sparsity=0.3)
+    ranks = [pruning._rank(weighted_layers(net)[0], None)]
+    exact = pruning._deviation(ranks)
+    monkeypatch.setattr(pruning, "_MANY", 0)
+    assert pruning._deviation(ranks) == pytest.approx(exact, rel=1e-12)
+    weights = weight_of(net)
+    assert exact == pytest.approx(np.std(weights[weights != 0], dtype=np.float64), rel=1e-12)

@@ -32,6 +32,18 @@ def test_coded_tensor_by_hand():
     assert EXAMPLE.mask.tolist() == [[False, True, False, False], [False, True, True, False]]
 
 
+def test_decoding_into_an_array_at_hand():
+    out = np.full((2, 4), np.nan, np.float32)
+    assert EXAMPLE.decode(out=out) is out
+    np.testing.assert_array_equal(out, EXAMPLE.decode())
+
+
+@pytest.mark.parametrize("out", [np.empty((4, 2), np.float32), np.empty((2, 4)), np.empty((4, 2), np.float32).T])
+def test_decoding_into_an_unsuitable_array(out):
+    with pytest.raises(ValueError, match=r"out must be a contiguous float32 array of shape \(2, 4\), got float"):
+        EXAMPLE.decode(out=out)
+
+
 def test_packed_tensor_by_hand():
     # Entries at 1, 5, 6 with codes 2, 1, 2 and gaps 1, 3, 0; two bits a gap, two bits a code: a byte each.
     packed = pack(EXAMPLE, "fixed", rel_bits=2)

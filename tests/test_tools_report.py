@@ -2,12 +2,15 @@ import json
 
 import numpy as np
 import pytest
-from report_inputs import load_tool, odd_model, one_error_line, run_tool, small_model, write_run
+from report_inputs import (
+    experiment, load_tool, odd_model, one_error_line, run_tool, small_model, write_run, zoo_sizes,
+)
 
 from gluon_dc.coding import CompressedModel
 
 report = load_tool("report")
-FIGURES = ["compressors.png", "histograms.png", "rates.png", "storage.png", "training.png", "weights.png"]
+FIGURES = ["compressors.png", "histograms.png", "rates.png", "sizes.png", "storage.png", "training.png", "weights.png"]
+PAGES = ["report.html", "report.json", "report.txt"]
 
 
 def run(capsys, *arguments):
@@ -45,7 +48,7 @@ class TestText:
         folder = write_run(tmp_path / "run")
         _, text = run(capsys, folder, folder / "model.gdc", "--no-compressors")
         assert [line for line in text.splitlines() if line.startswith("=== ")] == [
-            f"=== {folder} ===", f"=== {folder / 'model.gdc'} ==="
+            "=== all of them ===", f"=== {folder} ===", f"=== {folder / 'model.gdc'} ==="
         ]
 
 
@@ -72,7 +75,7 @@ class TestFiles:
         code, text = run(capsys, write_run(tmp_path / "run"), "--output-dir", tmp_path / "a" / "out")
         out = tmp_path / "a" / "out"
         assert code == 0
-        assert sorted(path.name for path in out.iterdir()) == sorted(["report.json", "report.txt", *FIGURES])
+        assert sorted(path.name for path in out.iterdir()) == sorted([*PAGES, *FIGURES])
         assert (out / "report.txt").read_text() == text
         assert json.loads((out / "report.json").read_text())[0]["sizes"]["nbytes"] == small_model().nbytes
         assert (out / "storage.png").read_bytes().startswith(b"\x89PNG")
@@ -81,13 +84,68 @@ class TestFiles:
         small_model().save(tmp_path / "m.gdc")
         run(capsys, tmp_path / "m.gdc", tmp_path / "m.gdc", "--no-compressors", "--output-dir", tmp_path / "out")
         assert sorted(path.name for path in (tmp_path / "out").glob("*.png")) == [
-            f"{n}-{name}" for n in (1, 2) for name in ("histograms.png", "rates.png", "storage.png")
+            *(f"{n}-{name}" for n in (1, 2) for name in ("histograms.png", "rates.png", "storage.png")), "sizes.png"
         ]
 
     def test_no_figures(self, tmp_path, capsys):
         small_model().save(tmp_path / "m.gdc")
         run(capsys, tmp_path / "m.gdc", "--no-compressors", "--no-figures", "--output-dir", tmp_path / "out")
-        assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["report.json", "report.txt"]
+        assert sorted(path.name for path in (tmp_path / "out").iterdir()) == PAGES
+
+
+def test_ctrl_c_is_one_line(tmp_path, capsys, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(report, "write_files", interrupted)
+    small_model().save(tmp_path / "m.gdc")
+    arguments = [str(tmp_path / "m.gdc"), "--no-compressors", "--output-dir", str(tmp_path)]
+    assert report.main(arguments) == 130
+    assert capsys.readouterr().err == "report.py: interrupted; what was already written is whole\n"
+
+
+class TestOtherInputs:
+    def test_everything_at_once(self, tmp_path, capsys):
+        folder = tmp_path / "sweep"
+        folder.mkdir()
+        for kind in ("compression", "starts", "sensitivity"):
+            (folder / f"{kind}.json").write_text(json.dumps(experiment(kind)))
+        (tmp_path / "zoo_sizes.json").write_text(json.dumps(zoo_sizes()))
+        run_folder = write_run(tmp_path / "run")
+        code, text = run(capsys, run_folder, folder, tmp_path / "zoo_sizes.json", "--no-compressors", "--output-dir",
+                         tmp_path / "out")
+        assert code == 0
+        for title in ("Every net beside Table 1", "Table 6 of the paper", "Table 7 of the paper", "Fig. 6:", "Fig. 7:",
+                      "Fig. 8:", "Sizes from stage to stage"):
+            assert title in text
+        assert "ours, synthetic weights" in text and "Synthetic weights: sizes only, no accuracy." in text
+        names = {path.name for path in (tmp_path / "out").iterdir()}
+        assert {"compression.png", "starts.png", "sensitivity.png", "sizes.png", *PAGES} <= names
+        kinds = [item["kind"] for item in json.loads((tmp_path / "out" / "report.json").read_text())]
+        assert kinds == ["run", "experiment", "experiment", "experiment", "zoo"]
+
+    def test_an_experiment_alone_needs_no_net(self, tmp_path, capsys):
+        (tmp_path / "e.json").write_text(json.dumps(experiment("starts", points=[])))
+        code, text = run(capsys, tmp_path / "e.json", "--output-dir", tmp_path / "out")
+        assert code == 0 and "Fig. 8" in text and "Table 1" not in text
+        assert sorted(path.name for path in (tmp_path / "out").iterdir()) == PAGES
+
+
+class TestCompressors:
+    def test_large_nets_are_left_out_and_the_report_says_so(self, tmp_path, capsys, monkeypatch):
+        monkeypatch.setattr("gluon_dc.report.writing.MAX_COMPRESSOR_NBYTES", 1000)
+        small_model().save(tmp_path / "m.gdc")
+        _, text = run(capsys, tmp_path / "m.gdc", "--no-figures", "--output-dir", tmp_path / "out")
+        remark = "General compressors are left out of m.gdc: they would read 0 MB, which takes minutes; --compressors"
+        assert remark in text and "tar+xz" not in text
+        assert remark in (tmp_path / "out" / "report.html").read_text()
+        assert "tar+xz -9e" in run(capsys, tmp_path / "m.gdc", "--compressors")[1]
+        assert "left out" not in run(capsys, tmp_path / "m.gdc", "--no-compressors")[1]
+
+    def test_both_at_once_is_bad_usage(self, tmp_path, capsys):
+        with pytest.raises(SystemExit) as exit_:
+            report.main([str(tmp_path / "m.gdc"), "--compressors", "--no-compressors"])
+        assert exit_.value.code == 2 and "not allowed with argument" in capsys.readouterr().err
 
 
 class TestErrors:
@@ -95,6 +153,8 @@ class TestErrors:
         ("x.gdc", b"", "not a .gdc file"), ("x.json", b"{", "not JSON"), ("x.json", b"[]", "expected an object"),
         ("x.json", b'{"format": 1, "network": "n", "stages": {}}', "stages is {}, expected list"),
         ("x.json", b"\xff\xfe", "not JSON"),
+        ("x.json", b'{"format": 1, "experiment": "starts", "network": "n"}', '"dense" is missing'),
+        ("zoo_sizes.json", b'{"format": 1, "nets": [{"network": "n"}]}', 'nets[0]: "dense_nbytes" is missing'),
     ])
     def test_bad_files(self, tmp_path, capsys, name, content, message):
         (tmp_path / name).write_bytes(content)

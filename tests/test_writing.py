@@ -11,6 +11,7 @@ from gluon_dc.report.writing import NO_MATPLOTLIB, run_compressors, run_data, ru
 
 def names(folder):
     return sorted(path.name for path in folder.iterdir())
+DRAWING = ("drawing", "figures", "charts", "experiment_charts", "gallery")
 
 
 class TestWriteReport:
@@ -18,9 +19,10 @@ class TestWriteReport:
         folder = write_run(tmp_path / "run")
         text = write_report(folder)
         assert names(folder / "report") == [
-            "compressors.png", "histograms.png", "rates.png", "report.json", "report.txt", "storage.png",
-            "training.png", "weights.png",
+            "compressors.png", "histograms.png", "rates.png", "report.html", "report.json", "report.txt", "sizes.png",
+            "storage.png", "training.png", "weights.png",
         ]
+        assert "<svg" in (folder / "report" / "report.html").read_text()
         assert (folder / "report" / "report.txt").read_text() == text + "\n" and "Table 2 of the paper" in text
         # What the run itself left is as it was, and a second report gives the same.
         assert names(folder) == ["checkpoints", "model.gdc", "report", "result.json"]
@@ -29,17 +31,17 @@ class TestWriteReport:
     def test_without_figures(self, tmp_path):
         folder = write_run(tmp_path / "run")
         write_report(folder, figures=False)
-        assert names(folder / "report") == ["report.json", "report.txt"]
+        assert names(folder / "report") == ["report.html", "report.json", "report.txt"]
 
     def test_without_matplotlib_the_text_says_so(self, tmp_path, monkeypatch):
-        drawing = [f"gluon_dc.report.{module}" for module in ("drawing", "figures", "charts", "gallery")]
+        drawing = [f"gluon_dc.report.{module}" for module in DRAWING]
         for name in list(sys.modules):
             if name in drawing or name.split(".")[0] == "matplotlib":
                 monkeypatch.delitem(sys.modules, name)
         monkeypatch.setattr(sys, "meta_path", [NoMatplotlib, *sys.meta_path])
         folder = write_run(tmp_path / "run")
         assert write_report(folder).endswith(NO_MATPLOTLIB)
-        assert names(folder / "report") == ["report.json", "report.txt"]
+        assert names(folder / "report") == ["report.html", "report.json", "report.txt"]
 
     def test_a_folder_without_a_run(self, tmp_path):
         with pytest.raises(ValueError, match="holds neither result.json nor model.gdc"):

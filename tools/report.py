@@ -1,26 +1,35 @@
 """Report on compressed nets: the paper's tables beside our numbers, every byte of the file, general compressors.
 
-Each argument is a .gdc file, a result.json (the .gdc beside it is read too), or a folder with model.gdc and
-result.json. What is missing is left out: without result.json there are no errors and no rows of the paper; the
-dense and pruned columns of the compressors' table and the figure of the weights come from checkpoints/ in the folder.
+Each argument is a .gdc file, a result.json (the .gdc beside it is read too), a run's folder with model.gdc and
+result.json, the JSON of an experiment (train/sweep.py, tools/sensitivity.py), zoo_sizes.json (tools/zoo_sizes.py), or
+a folder of experiments. With --output-dir the report is also one page, report.html, that needs no network. What is
+missing is left out: without result.json there are no errors; the dense and pruned columns of the compressors' table
+and the figure of the weights come from checkpoints/ in the folder.
 """
 
 import argparse
 import json
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from gluon_dc.report.command import run_command  # noqa: E402
-from gluon_dc.report.compressors import input_nbytes  # noqa: E402
-from gluon_dc.report.results import checkpoint_arrays, read_run  # noqa: E402
-from gluon_dc.report.writing import run_compressors, run_data, run_text, write_files  # noqa: E402
+from gluon_dc.report.inputs import read_inputs  # noqa: E402
+from gluon_dc.report.results import Run  # noqa: E402
+from gluon_dc.report.writing import (  # noqa: E402
+    PAGE_NAME, compressor_nbytes, compressors_remark, item_data, item_text, overall_text, run_compressors, write_files,
+)
 
 
 def main(argv=None):
-    """Run the command; return its exit code: 0, 1 for bad input, 2 (by argparse) for bad usage."""
-    return run_command("report.py", report, parse_args(argv))
+    """Run the command; return its exit code: 0, 1 for bad input, 2 (by argparse) for bad usage, 130 for Ctrl-C."""
+    try:
+        return run_command("report.py", report, parse_args(argv))
+    except KeyboardInterrupt:
+        print("report.py: interrupted; what was already written is whole", file=sys.stderr)
+        return 130
 
 
 def parse_args(argv):
@@ -28,39 +37,75 @@ def parse_args(argv):
     parser = argparse.ArgumentParser(
         prog="report.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("inputs", nargs="+", metavar="RESULT_OR_GDC", help="a .gdc, a result.json, or a folder")
-    parser.add_argument("--output-dir", metavar="DIR", help="also write report.txt, report.json and PNG figures there")
+    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="a .gdc, a .json of the kinds above, or a folder")
+    parser.add_argument(
+        "--output-dir", metavar="DIR",
+        help="also write report.html (the page), report.txt, report.json and figures (PNG) there",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
     parser.add_argument("--no-figures", action="store_true", help="draw nothing (then matplotlib is not needed)")
-    parser.add_argument("--no-compressors", action="store_true", help="leave out general compressors, the slow part")
+    compressors = parser.add_mutually_exclusive_group()
+    compressors.add_argument(
+        "--no-compressors", action="store_true", help="leave out general compressors, the slow part"
+    )
+    compressors.add_argument(
+        "--compressors", action="store_true",
+        help="general compressors for large nets too, where they take minutes (default: left out, which is said)",
+    )
     return parser.parse_args(argv)
 
 
 def report(args):
     """Print the report of every input, and write files if a folder is given."""
-    runs = [read_run(path) for path in args.inputs]
-    rows = [None if args.no_compressors else compressors_of(run) for run in runs]
-    data = [run_data(run, of_run) for run, of_run in zip(runs, rows)]
-    texts = [f"=== {run.path} ===\n\n{run_text(run, of_run)}" for run, of_run in zip(runs, rows)]
-    text = "\n\n\n".join(texts)
+    items = read_inputs(args.inputs)
+    remarks = [] if args.no_compressors or args.compressors else [remark_of(item) for item in items]
+    left_out = [args.no_compressors or bool(remark) for remark in remarks or [None] * len(items)]
+    rows = [None if skip else compressors_of(item) for item, skip in zip(items, left_out)]
+    remarks = [remark for remark in remarks if remark]
+    data = [item_data(item, of_item) for item, of_item in zip(items, rows)]
+    text = "\n\n\n".join([*overall(items), *map(headed_text, items, rows), *remarks])
     if args.output_dir:
-        drawn = [] if args.no_figures else list(zip(runs, rows))
-        text = write_files(args.output_dir, drawn, text, data)
+        with progress("figures", unit=" figures") as advance:
+            text = write_files(args.output_dir, items, rows, text, data, not args.no_figures, remarks, advance)
+        print(f"report.py: the page is {Path(args.output_dir) / PAGE_NAME}", file=sys.stderr)
     print(json.dumps(data, indent=1) if args.json else text)
 
 
-def compressors_of(run):
+def overall(items):
+    """Return what is to be said of all items together, in a list: nothing where there is only one."""
+    text = overall_text(items) if len(items) > 1 else ""
+    return [f"=== all of them ===\n\n{text}"] if text else []
+
+
+def headed_text(item, rows):
+    """Return the text of an item under its path."""
+    return f"=== {item.path} ===\n\n{item_text(item, rows)}"
+
+
+def remark_of(item):
+    """Return why an item's general compressors are left out, None where they are not."""
+    return compressors_remark(item) if isinstance(item, Run) else None
+
+
+def compressors_of(item):
     """Return the rows of the compressors' table, with a progress bar on a terminal; None without a model."""
-    if run.model is None:
+    if not isinstance(item, Run) or item.model is None:
         return None
-    total = input_nbytes(checkpoint_arrays(run, "dense"), checkpoint_arrays(run, "pruned"), run.model.decode())
-    heading = f"{run.path}: general compressors"
+    heading = f"{item.path}: general compressors"
+    with progress(heading, total=compressor_nbytes(item), unit="B", unit_scale=True) as advance:
+        return run_compressors(item, advance)
+
+
+@contextmanager
+def progress(heading, **options):
+    """Show a progress bar on a terminal; give the function that advances it, or None where tqdm is missing."""
     try:
         from tqdm import tqdm
     except ModuleNotFoundError:  # a bar is all that is missed
-        return run_compressors(run)
-    with tqdm(total=total, unit="B", unit_scale=True, desc=heading, leave=False, disable=None) as bar:
-        return run_compressors(run, bar.update)
+        yield None
+        return
+    with tqdm(desc=heading, leave=False, disable=None, **options) as bar:
+        yield bar.update
 
 
 if __name__ == "__main__":

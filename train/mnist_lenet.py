@@ -13,8 +13,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from gluon_dc.training.settings import (  # noqa: E402
-    NETWORKS, RECIPES, Settings, parse_per_layer, settings_for)
+from gluon_dc.training.options import add_setting  # noqa: E402
+from gluon_dc.training.settings import NETWORKS, RECIPES, Settings, settings_for  # noqa: E402
 
 
 def parser():
@@ -38,27 +38,16 @@ def parser():
     result.add_argument("--no-figures", action="store_true", help="draw no figures")
     for item in fields(Settings):
         if item.name != "network":
-            _add_setting(result, item)
+            add_setting(result, item, _defaults(item))
     return result
 
 
-def _add_setting(result, item):
-    defaults = {name: getattr(settings_for(name), item.name) for name in NETWORKS}
-    shown = [str(default) for default in defaults.values()]
-    if len(set(shown)) > 1:
-        shown = [f"{name} {default}" for name, default in defaults.items()]
-    kind = _per_layer if item.type is object else item.type
-    result.add_argument("--" + item.name.replace("_", "-"), type=kind, choices=item.metadata["choices"],
-                        metavar=None if item.metadata["choices"] else "N",
-                        help=f"{item.metadata['help']} (default: {', '.join(dict.fromkeys(shown))})")
-
-
-def _per_layer(text):
-    try:
-        return parse_per_layer(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"expected a number, or PATTERN=NUMBER,PATTERN=NUMBER; got {text!r}") from None
+def _defaults(item):
+    """The defaults of one setting, of both networks where they differ."""
+    defaults = {name: str(getattr(settings_for(name), item.name)) for name in NETWORKS}
+    if len(set(defaults.values())) == 1:
+        return list(defaults.values())
+    return [f"{name} {default}" for name, default in defaults.items()]
 
 
 def main(argv=None):

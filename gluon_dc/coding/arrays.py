@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from .threads import in_threads, pieces
+
 
 def flat_input(array, dtype) -> np.ndarray:
     """View of `array` as a contiguous, read-only (n,) array of `dtype`; a copy only where the layout or dtype differs.
@@ -29,3 +31,15 @@ def frozen(array, dtype) -> np.ndarray:
     result = np.array(array, dtype=dtype, order="C")
     result.flags.writeable = False
     return result
+
+
+def count_not_finite(array) -> int:
+    """How many elements of a float array are NaN or infinite, without a temporary of its size."""
+    flat = np.asarray(array).reshape(-1)
+    return flat.size - sum(in_threads(lambda piece: int(np.count_nonzero(np.isfinite(flat[piece]))), pieces(flat.size)))
+
+
+def count_nonzero(array) -> int:
+    """How many elements of an array differ from 0."""
+    flat = np.asarray(array).reshape(-1)
+    return sum(in_threads(lambda piece: int(np.count_nonzero(flat[piece])), pieces(flat.size)))

@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from .kmeans import assign, cluster
+from .arrays import count_nonzero, count_not_finite
+from .kmeans import cluster
+from .nearest import nearest_codes
 from .tensor import CodedTensor
 
 
@@ -16,15 +18,15 @@ def share(weight, bits: int, start: str = "linear", seed: int = 0, weights=None)
     if not 1 <= bits <= 8:
         raise ValueError(f"bits must be 1..8, got {bits}")
     weight = _finite(weight)
-    kept = weight != 0
-    if not kept.any():
+    if count_nonzero(weight) == 0:
         return CodedTensor(np.zeros(1, np.float32), np.zeros(weight.shape, np.uint8))
     if weights is not None:
         weights = np.asarray(weights)
         if weights.shape != weight.shape:
             raise ValueError(f"expected one weight per element, shape {weight.shape}, got shape {weights.shape}")
-        weights = weights[kept]
-    return share_as(weight, cluster(weight[kept], 2**bits - 1, start, seed, weights))
+        kept = weight != 0
+        return share_as(weight, cluster(weight[kept], 2**bits - 1, start, seed, weights[kept]))
+    return share_as(weight, cluster(weight, 2**bits - 1, start, seed, skip_zeros=True))
 
 
 def share_as(weight, centroids) -> CodedTensor:
@@ -37,15 +39,15 @@ def share_as(weight, centroids) -> CodedTensor:
     centroids = np.asarray(centroids, np.float32)
     if not 1 <= centroids.size <= 255:
         raise ValueError(f"expected 1..255 centroids beside the zero, got {centroids.size}")
-    codes = assign(weight, centroids) + np.uint8(1)
     # A weight whose centroid is 0.0 is as good as pruned: the mask is codes != 0, and it says so.
-    codes = np.where((weight == 0) | (centroids == 0)[codes - 1], np.uint8(0), codes)
+    codes = nearest_codes(weight, centroids)
+    codes.flags.writeable = False
     return CodedTensor(np.concatenate([np.zeros(1, np.float32), centroids]), codes)
 
 
 def _finite(weight) -> np.ndarray:
     weight = np.asarray(weight, np.float32)
-    bad = weight.size - np.count_nonzero(np.isfinite(weight))
+    bad = count_not_finite(weight)
     if bad:
         raise ValueError(f"{bad} of {weight.size} weights are NaN or infinite in float32: nothing to share")
     return weight

@@ -10,6 +10,7 @@ from . import huffman, relative
 from .arrays import flat_input, frozen
 from .errors import located
 from .lossless import plain_nbytes
+from .threads import in_threads, pieces
 
 MAX_CODEBOOK = 256
 CODERS = ("huffman", "fixed")
@@ -63,11 +64,16 @@ class CodedTensor:
         """Bits of a code of fixed width: max(1, ceil(log2 k))."""
         return code_bits(self.codebook.size)
 
-    def decode(self) -> np.ndarray:
-        """The weight, float32: codebook[codes]."""
-        values = np.empty(self.size, np.float32)
-        _look_up(flat_input(self.codebook, np.float32), flat_input(self.codes, np.uint8), values)
-        return values.reshape(self.shape)
+    def decode(self, out=None) -> np.ndarray:
+        """The weight, float32: codebook[codes]; written into `out`, contiguous float32 of that shape, if it is given."""
+        values = np.empty(self.shape, np.float32) if out is None else out
+        if values.shape != self.shape or values.dtype != np.float32 or not values.flags.c_contiguous:
+            raise ValueError(f"out must be a contiguous float32 array of shape {self.shape}, got {values.dtype} of "
+                             f"shape {values.shape}")
+        codebook, codes = flat_input(self.codebook, np.float32), flat_input(self.codes, np.uint8)
+        flat = values.reshape(-1)
+        in_threads(lambda piece: _look_up(codebook, codes[piece], flat[piece]), pieces(codes.size))
+        return values
 
     def __eq__(self, other) -> bool:
         return isinstance(other, CodedTensor) and (

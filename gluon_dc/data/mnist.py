@@ -5,6 +5,7 @@ import os
 from functools import partial
 from pathlib import Path
 
+from .amat import find_mnist_basic, load_mnist_basic
 from .dataset import IMAGE_SHAPE, Dataset, check_array, check_pair
 from .digits import load_digits
 from .download import DownloadError, fetch
@@ -35,13 +36,13 @@ def load_mnist(data_dir=None, download=True):
     (default ~/.mxnet/datasets/mnist); a download into that folder (when `download`); the embedded
     default of gluon_dc.data.digits, which is not MNIST and whose name and note say so. A folder may
     hold the four IDX files, .gz or plain, or a folder mnist/ with them. The validation split is the
-    last 5,000 training images.
+    last 5,000 training images. A data_dir with MNIST-basic's two .amat files gives that data set, under its name.
 
     Raises FileNotFoundError when a named folder does not exist or lacks files, ValueError when a file
     is damaged or two files disagree; both say which, and what to do.
     """
     if data_dir is not None:
-        return _read_folder(_require_mnist(data_dir))
+        return _read_named(data_dir)
     reasons = [f"{DATA_VARIABLE} is not set"]
     if named := os.environ.get(DATA_VARIABLE):
         if folder := find_mnist(named):
@@ -74,13 +75,14 @@ def find_mnist(folder):
     return None
 
 
-def _require_mnist(folder):
-    found = find_mnist(folder)
-    if found is None:
-        raise FileNotFoundError(
-            f"{folder}: expected {len(MD5)} MNIST files, found 0: add {_file_list(MD5)} (.gz or plain)"
-        )
-    return found
+def _read_named(folder):
+    if found := find_mnist(folder):
+        return _read_folder(found)
+    if find_mnist_basic(folder):
+        return load_mnist_basic(folder)
+    raise FileNotFoundError(
+        f"{folder}: expected {len(MD5)} MNIST files, found 0: add {_file_list(MD5)} (.gz or plain)"
+    )
 
 
 def _cache_folder():

@@ -1,25 +1,25 @@
 """The two LeNets of the paper (section 5.1, Tables 2 and 3), layer for layer as in Caffe.
 
 All shapes are given, so nothing is deferred: a net has its parameters right after `net.initialize()`.
-Both take images (n, 1, 28, 28) and return logits (n, 10). Structural names ("0.weight", "0.bias", ...)
+Both take images (n, 1, 28, 28) and return logits (n, classes). Structural names ("0.weight", "0.bias", ...)
 count every child, pooling layers too.
 """
 
 from mxnet.gluon import nn
 
 
-def lenet_300_100():
+def lenet_300_100(classes=10):
     """Return LeNet-300-100, 784-300-100-10 with ReLU: a HybridSequential of 266,610 parameters, not initialised."""
     net = nn.HybridSequential()
     net.add(
         nn.Dense(300, activation="relu", in_units=784),
         nn.Dense(100, activation="relu", in_units=300),
-        nn.Dense(10, in_units=100),
+        nn.Dense(classes, in_units=100),
     )
     return net
 
 
-def lenet_5():
+def lenet_5(classes=10):
     """Return Caffe's LeNet-5: a HybridSequential of 431,080 parameters, not initialised.
 
     Convolution 20 @ 5x5, max pooling 2x2, convolution 50 @ 5x5, max pooling 2x2, dense 500 with ReLU,
@@ -32,7 +32,7 @@ def lenet_5():
         nn.Conv2D(50, kernel_size=5, in_channels=20),
         nn.MaxPool2D(pool_size=2, strides=2),
         nn.Dense(500, activation="relu", in_units=800),
-        nn.Dense(10, in_units=500),
+        nn.Dense(classes, in_units=500),
     )
     return net
 

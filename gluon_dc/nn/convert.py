@@ -3,8 +3,9 @@ import mxnet as mx
 import numpy as np
 
 from ..coding import CODERS, CodedTensor, CompressedModel, PackedTensor, pack, share, unpack
+from ..coding.threads import in_threads
 from .layers import set_coded, set_plain
-from .parameters import SharedWeight, assign, mean_value, value
+from .parameters import SharedWeight, allocate, assign, fill, mean_value, value
 from .patterns import resolve
 from .pruning import check_finite
 from .walk import TRANSPOSED, WeightedLayer, plain_parameters, refresh_graphs, weighted_layers, wrapped_names
@@ -52,7 +53,7 @@ def quantize(net, bits, start="optimal", seed=0, gradient="centroid", weights=No
     chosen = resolve(bits, list(found), "bits")
     for name, number in chosen.items():
         _check_shareable(found[name], number, gradient, weights)
-    shared = {name: share(found[name].array(), number, start=start, seed=seed,
+    shared = {name: share(found[name].view(), number, start=start, seed=seed,
                           weights=None if weights is None else weights[name])
               for name, number in chosen.items()}
     for name, coded in shared.items():
@@ -68,7 +69,8 @@ def _check_shareable(layer, bits, gradient, weights):
         raise ValueError(f"{layer.name} is already shared; gluon_dc.unwrap makes it plain again")
     if gradient == "dense" and layer.parameter._grad_stype != "default":
         raise ValueError(f'{layer.name} has sparse gradients: share it with gradient="centroid"')
-    check_finite(layer.name, layer.array())
+    layer.zero_hidden()  # then what the forward pass uses can be read without a copy
+    check_finite(layer.name, layer.view())
     if weights is not None and np.shape(weights.get(layer.name)) != layer.shape:
         raise ValueError(f"weights: expected an array of shape {layer.shape} for {layer.name}, got "
                          f"{np.shape(weights[layer.name]) if layer.name in weights else 'nothing'}")
@@ -127,8 +129,10 @@ def _packed(name, parameter, coder, rel_bits):
     if isinstance(parameter, WeightedLayer):
         if parameter.is_coded:
             return pack(_coded(name, parameter), coder=coder, rel_bits=rel_bits)
-        check_finite(name, parameter.array())
-        return parameter.array()
+        check_finite(name, parameter.view())
+        array = parameter.array()
+        array.flags.writeable = False  # so that it is not copied once more
+        return array
     if parameter._data is None:
         raise ValueError(f"{name} is not initialized (shape {parameter.shape}); run one forward "
                          "pass first")
@@ -175,12 +179,10 @@ def restore(model, net, ctx=None, coded=False):
         A tensor that does not decode.
     """
     parameters = _plain_targets(net)
-    decoded = {name: unpack(tensor, name) if isinstance(tensor, PackedTensor) else tensor
-               for name, tensor in model.items()}
-    _check_fit(parameters, decoded)
+    _check_fit(parameters, model)
+    decoded = dict(zip(model, in_threads(lambda named: _unpacked(*named), model.items())))
     for name, parameter in parameters.items():
-        array = decoded[name]
-        _assign(parameter, array.decode() if isinstance(array, CodedTensor) else array, ctx)
+        _assign(parameter, decoded[name], ctx)
     if coded:
         for layer in weighted_layers(net, transposed=True):
             if isinstance(decoded.get(layer.name), CodedTensor):
@@ -222,16 +224,22 @@ def _check_fit(parameters, decoded):
 
 
 def _dtype(tensor):
-    return np.dtype(np.float32) if isinstance(tensor, CodedTensor) else tensor.dtype
+    return np.dtype(np.float32) if isinstance(tensor, PackedTensor) else tensor.dtype
 
 
-def _assign(parameter, array, ctx):
+def _unpacked(name, tensor):
+    return unpack(tensor, name) if isinstance(tensor, PackedTensor) else tensor
+
+
+def _assign(parameter, tensor, ctx):
     if parameter._data is None:
         if parameter._deferred_init:
             ctx = ctx or parameter._deferred_init[1]
-        parameter.shape = array.shape
-        parameter.initialize(init=mx.init.Zero(), ctx=ctx, force_reinit=True)
-    parameter.set_data(mx.nd.array(array, dtype=array.dtype))
+        allocate(parameter, tensor.shape, ctx or mx.current_context())
+    if isinstance(tensor, CodedTensor):
+        fill(parameter, lambda array: tensor.decode(out=array))
+    else:
+        fill(parameter, lambda array: np.copyto(array, tensor))
 
 
 def round_to_float16(net):

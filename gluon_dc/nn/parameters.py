@@ -1,7 +1,14 @@
-"""The Parameters that take a weight's place once it is shared, and how they reach every context."""
+"""The Parameters that take a weight's place once it is shared, and how values reach every context.
+
+On the CPU arrays are read and written where MXNet keeps them, because a copy of the largest layer of
+VGG-16 takes 411 MB.
+"""
+import ctypes
+
 import mxnet as mx
 import numpy as np
 from mxnet import gluon
+from mxnet.base import _LIB, check_call
 
 
 class Codebook(gluon.Parameter):
@@ -13,10 +20,14 @@ class Codebook(gluon.Parameter):
 
 
 class Constant(gluon.Parameter):
-    """Codes or positions: integers that a cast of the net to another float type leaves alone."""
+    """Codes, positions or a mask: integers that a cast of the net to another float type leaves alone."""
 
     def cast(self, dtype):
         """Stay as it is."""
+
+    def _load_init(self, data, ctx, cast_dtype=False, dtype_source="current"):
+        # Files of earlier versions hold masks as float32.
+        super()._load_init(data, ctx, cast_dtype=True, dtype_source="current")
 
 
 class SharedWeight(gluon.Parameter):
@@ -67,14 +78,85 @@ def filled(cls, name, array, like, trained):
     parameter = cls(name, shape=array.shape, dtype=array.dtype,
                     grad_req=like.grad_req if trained else "null",
                     lr_mult=like.lr_mult, wd_mult=like.wd_mult, differentiable=trained)
-    parameter.initialize(init=mx.init.Zero(), ctx=like.list_ctx())
-    parameter.set_data(mx.nd.array(array, dtype=array.dtype))
+    parameter._load_init(mx.nd.array(array, dtype=array.dtype), like.list_ctx())
     return parameter
+
+
+def allocate(parameter, shape, ctx):
+    """Give a Parameter without data its arrays, of any content, on a context or a list of them.
+
+    Unlike `initialize` it writes nothing beforehand, and leaves no second array behind for a while.
+    """
+    parameter.shape, parameter._deferred_init = shape, ()
+    parameter._load_init(mx.nd.empty(shape, dtype=parameter.dtype), ctx)
 
 
 def value(parameter):
     """The Parameter's value as a NumPy array (of its first context; a Trainer keeps all the same)."""
     return parameter.list_data()[0].asnumpy()
+
+
+def peek(parameter):
+    """Like `value`, read-only, and without a copy where that is possible: to be read at once, before anything
+    changes the Parameter."""
+    view = memory(parameter.list_data()[0])
+    if view is None:
+        return value(parameter)
+    view.flags.writeable = False
+    return view
+
+
+def edit(parameter, change):
+    """Call ``change(array)`` for the value of every context, a writable array that it changes in place.
+
+    Unlike `set_data` it does not make a Trainer that updates on its kvstore forget its states.
+    """
+    for data in parameter.list_data():
+        array = memory(data)
+        if array is None:
+            array = data.asnumpy()
+            change(array)
+            data[:] = mx.nd.array(array, dtype=array.dtype, ctx=data.context)
+        else:
+            change(array)
+            _mark_written(data)
+
+
+def fill(parameter, write):
+    """Like `set_data`, with what ``write(array)`` puts into a writable array of the Parameter's shape."""
+    first = parameter.list_data()[0]
+    array = memory(first)
+    if array is None:
+        array = np.empty(parameter.shape, parameter.dtype)
+        write(array)
+        parameter.set_data(mx.nd.array(array, dtype=array.dtype))
+    else:
+        write(array)
+        _mark_written(first)
+        parameter.set_data(first)  # the other contexts, and a Trainer that keeps a copy
+
+
+def memory(data):
+    """The NDArray's elements as a NumPy array on the same memory, or None where they are not on the CPU.
+
+    Waits until nothing reads or writes them any more. Whoever writes calls `_mark_written` afterwards.
+    """
+    if not data.context.device_type.startswith("cpu") or data.stype != "default":
+        return None
+    check_call(_LIB.MXNDArrayWaitToWrite(data.handle))
+    pointer = ctypes.c_void_p()
+    # This also brings a weight that oneDNN keeps in blocks back into its plain order.
+    check_call(_LIB.MXNDArrayGetData(data.handle, ctypes.byref(pointer)))
+    dtype = np.dtype(data.dtype)
+    buffer = (ctypes.c_char * (data.size * dtype.itemsize)).from_address(pointer.value)
+    buffer.owner = data  # keeps the memory while the array lives
+    return np.frombuffer(buffer, dtype).reshape(data.shape)
+
+
+def _mark_written(data):
+    # A write that goes through MXNet's engine, so that what oneDNN has cached by the array's version is stale.
+    first = data.reshape((-1,))[0:1]
+    first[:] = first.copy()
 
 
 def mean_value(parameter):
@@ -87,9 +169,5 @@ def mean_value(parameter):
 
 
 def assign(parameter, array):
-    """Write a value on every context.
-
-    Unlike `set_data` it does not make a Trainer that updates on its kvstore forget its states.
-    """
-    for data in parameter.list_data():
-        data[:] = mx.nd.array(array, dtype=array.dtype, ctx=data.context)
+    """Write a value on every context, as `edit` does."""
+    edit(parameter, lambda old: np.copyto(old, array))

@@ -1,9 +1,19 @@
 """Pruning: which weights of a net are kept (paper section 2; Han et al. 2015, arXiv:1506.02626)."""
+import math
+from typing import NamedTuple
+
 import numpy as np
 
+from ..coding.arrays import count_not_finite
+from ..coding.select import keep_at_least, keep_largest
+from ..coding.threads import in_threads, pieces
 from .layers import set_mask
+from .parameters import peek
 from .patterns import resolve
 from .walk import refresh_graphs, weighted_layers
+
+# From here on a float64 copy of all weights costs too much.
+_MANY = 2**20
 
 
 def prune(net, sparsity=None, threshold=None, quality=None, scope="layer", scores=None):
@@ -47,20 +57,15 @@ def prune(net, sparsity=None, threshold=None, quality=None, scope="layer", score
     layers = _selected(net, settings, kind)
     if scope not in ("layer", "global"):
         raise ValueError(f'scope is "layer" or "global", got {scope!r}')
-    ranks = [_rank(layer, scores) for layer, _ in layers]
-    values = [setting for _, setting in layers]
-    if scope == "global":
-        masks = _masks_of_whole_net(kind, ranks, values, [layer for layer, _ in layers])
-    else:
-        masks = [_mask(kind, rank, setting, layer.array())
-                 for rank, (layer, setting) in zip(ranks, layers)]
+    masks = _masks(kind, scope, [_rank(layer, scores) for layer, _ in layers], layers)
     new = [layer for layer, _ in layers if not layer.is_masked]
-    for (layer, _), mask in zip(layers, masks):
-        set_mask(layer, mask)
+    reached = {layer.name: 1.0 - np.count_nonzero(mask) / max(mask.size, 1)
+               for (layer, _), mask in zip(layers, masks)}
+    for layer, _ in reversed(layers):
+        set_mask(layer, masks.pop())  # a mask at a time, for the sake of memory
     if new:
         refresh_graphs(net)
-    return {layer.name: 1.0 - np.count_nonzero(mask) / max(mask.size, 1)
-            for (layer, _), mask in zip(layers, masks)}
+    return reached
 
 
 def _the_one(**criteria):
@@ -85,56 +90,80 @@ def _selected(net, settings, kind):
     return [(found[name], number) for name, number in chosen.items()]
 
 
+class _Rank(NamedTuple):
+    """What a layer's weights are ranked by. A weight with ``kept`` 0 is pruned already."""
+
+    score: np.ndarray  # float32 or float64; its magnitude counts
+    weight: np.ndarray  # float32
+    kept: np.ndarray | None  # bool or uint8; None: all are kept
+
+
 def _rank(layer, scores):
-    """Scores of a layer's weights; those pruned already get -1, below all others."""
-    weight = layer.array()
-    check_finite(layer.name, weight)
-    score = np.abs(weight)
-    if scores is not None:
-        if layer.name not in scores:
-            raise ValueError(f"scores has no entry for {layer.name}; it has {', '.join(scores)}")
-        score = np.asarray(scores[layer.name])
-        if score.shape != weight.shape:
-            raise ValueError(f"scores of {layer.name}: expected the weight's shape "
-                             f"{weight.shape}, got {score.shape}")
-        check_finite(f"scores of {layer.name}", score)
-    return np.where(layer.mask(), score, -1.0)
+    # What is behind a mask has no say in anything.
+    weight, kept = peek(layer.parameter), layer.mask_view()
+    if count_not_finite(weight):
+        check_finite(layer.name, layer.array())
+    return _Rank(weight if scores is None else _score(layer, scores), weight, kept)
+
+
+def _score(layer, scores):
+    if layer.name not in scores:
+        raise ValueError(f"scores has no entry for {layer.name}; it has {', '.join(scores)}")
+    score = np.asarray(scores[layer.name])
+    if score.shape != layer.shape:
+        raise ValueError(f"scores of {layer.name}: expected the weight's shape "
+                         f"{layer.shape}, got {score.shape}")
+    check_finite(f"scores of {layer.name}", score)
+    if score.size and score.min() < 0:
+        raise ValueError(f"scores of {layer.name}: expected 0 or more, got {score.min()}")
+    return score if score.dtype == np.float32 else score.astype(np.float64)
 
 
 def check_finite(name, array):
     """Raise ValueError, with the count, where an array holds NaN or infinity."""
-    bad = array.size - np.count_nonzero(np.isfinite(array))
+    bad = count_not_finite(array)
     if bad:
         raise ValueError(f"{name}: {bad} of {array.size} values are NaN or infinite; the training "
                          "that made them has diverged, so go back to an earlier checkpoint")
 
 
-def _mask(kind, rank, number, weight):
-    if kind == "sparsity":
-        return _keep_highest(rank.ravel(), number).reshape(rank.shape)
-    if kind == "quality":
-        kept = weight[rank >= 0]
-        number = number * float(np.std(kept, dtype=np.float64)) if kept.size else 0.0
-    return (rank >= number) & (rank >= 0)
-
-
-def _keep_highest(rank, sparsity):
-    """Mask of a flat array that leaves out the round(sparsity * size) lowest, ties by position."""
-    pruned = int(round(sparsity * rank.size))
-    mask = rank >= 0
-    if pruned:
-        limit = np.partition(rank, pruned - 1)[pruned - 1]
-        mask &= rank >= limit
-        ties = np.flatnonzero(rank == limit)
-        mask[ties[:pruned - np.count_nonzero(rank < limit)]] = False
-    return mask
-
-
-def _masks_of_whole_net(kind, ranks, numbers, layers):
+def _masks(kind, scope, ranks, layers):
+    """A mask for each rank."""
+    numbers = [number for _, number in layers]
+    if scope == "layer":
+        return [mask for rank, number in zip(ranks, numbers) for mask in _masks_together(kind, [rank], number)]
     if len(set(numbers)) > 1:
         raise ValueError(f'scope="global" takes one {kind} for all layers, got '
                          f"{sorted(set(numbers))}; use None in the dict to leave layers out")
-    weights = np.concatenate([layer.array().ravel() for layer in layers])
-    flat = _mask(kind, np.concatenate([rank.ravel() for rank in ranks]), numbers[0], weights)
-    ends = np.cumsum([rank.size for rank in ranks])[:-1]
-    return [part.reshape(rank.shape) for part, rank in zip(np.split(flat, ends), ranks)]
+    return _masks_together(kind, ranks, numbers[0])
+
+
+def _masks_together(kind, ranks, number):
+    """Masks of weights that one number holds for."""
+    kept = [rank.kept for rank in ranks]
+    if kind == "sparsity":
+        return _keep_highest([rank.score for rank in ranks], number, kept)
+    if kind == "quality":
+        number *= _deviation(ranks)
+    return [keep_at_least(rank.score, number, rank.kept) if rank.score.dtype == np.float32
+            else (rank.score >= number) & (rank.kept is None or rank.kept != 0) for rank in ranks]
+
+
+def _keep_highest(scores, sparsity, kept=None):
+    """Masks that leave out the round(sparsity * size) lowest of arrays taken together, ties by position."""
+    if any(score.dtype != np.float32 for score in scores):
+        scores = [score.astype(np.float64, copy=False) for score in scores]
+    pruned = int(round(sparsity * sum(score.size for score in scores)))
+    return keep_largest(scores, pruned, kept)
+
+
+def _deviation(ranks):
+    """Standard deviation of the kept weights; 0.0 where there are none."""
+    kept = [rank.weight.ravel() if rank.kept is None else rank.weight[rank.kept != 0] for rank in ranks]
+    size = sum(weights.size for weights in kept)
+    if size <= _MANY:
+        return float(np.std(np.concatenate(kept), dtype=np.float64)) if size else 0.0
+    tasks = [weights[piece] for weights in kept for piece in pieces(weights.size)]
+    mean = sum(in_threads(lambda part: float(np.sum(part, dtype=np.float64)), tasks)) / size
+    squares = in_threads(lambda part: float(np.sum(np.square(part.astype(np.float64) - mean))), tasks)
+    return math.sqrt(sum(squares) / size)

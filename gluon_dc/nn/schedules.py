@@ -105,5 +105,5 @@ def penalty(net, l1=0.0, l2=0.0, ctx=None):
 def _penalty_of(layer, l1, l2, ctx):
     weight = layer.parameter.data(ctx)
     if layer.is_masked:
-        weight = weight * layer.blocks[0].mask.data(ctx)
+        weight = weight * layer.blocks[0].mask.data(ctx).astype(weight.dtype)
     return l1 * weight.abs().sum() + l2 / 2 * (weight * weight).sum()

@@ -8,8 +8,9 @@ from mxnet.gluon import nn
 from mxnet.gluon.nn import conv_layers
 
 from .layers import CodedLayer, MaskedLayer
-from .parameters import SharedWeight, value
+from .parameters import SharedWeight, edit, peek, value
 from ..coding import CodedTensor
+from ..coding.select import is_zero_where_left_out, zero_left_out
 
 TRANSPOSED = (nn.Conv1DTranspose, nn.Conv2DTranspose, nn.Conv3DTranspose)
 _WEIGHTED = (nn.Dense, conv_layers._Conv, nn.Embedding)
@@ -62,9 +63,27 @@ class WeightedLayer:
         """The weight the forward pass uses: float32, pruned weights 0.0."""
         if self.is_coded:
             return self.coded_tensor().decode()
-        weight = value(self.parameter)
         # The optimizer's momentum moves pruned weights behind their mask.
-        return np.where(self.mask(), weight, 0) if self.is_masked else weight
+        return np.where(self.mask(), peek(self.parameter), 0) if self.is_masked else value(self.parameter)
+
+    def view(self):
+        """Like `array`, read-only, and without a copy where that is possible: to be read at once, before
+        anything changes the layer."""
+        if self.is_coded:
+            return self.coded_tensor().decode()
+        weight = peek(self.parameter)
+        if self.is_masked and not is_zero_where_left_out(weight, self.mask_view()):
+            return self.array()
+        return weight
+
+    def mask_view(self):
+        """The mask of a masked layer, uint8, 1 = kept, read-only, to be read at once; None for others."""
+        return peek(self.blocks[0].mask) if self.is_masked else None
+
+    def zero_hidden(self):
+        """Set the pruned weights of a masked layer to 0, behind the mask, where no prediction sees it."""
+        if self.is_masked:
+            edit(self.parameter, lambda array: zero_left_out(array, self.mask_view()))
 
     def coded_tensor(self):
         """The `CodedTensor` of a coded layer."""
@@ -75,7 +94,7 @@ class WeightedLayer:
     def mask(self):
         """bool, shape of the weight, True = kept."""
         if self.is_masked:
-            return value(self.blocks[0].mask) != 0
+            return self.mask_view() != 0
         if self.is_coded:
             return self.coded_tensor().mask
         return np.ones(self.shape, bool)
@@ -96,7 +115,7 @@ def named_blocks(net):
     return list(seen.values())
 
 
-def weighted_layers(net, transposed=False):
+def weighted_layers(net, transposed=False, ready=True):
     """The net's compressible weights, in the order of its layers.
 
     A weight that something else uses too (an output layer tied to an embedding) is not among them:
@@ -108,6 +127,9 @@ def weighted_layers(net, transposed=False):
     transposed : bool
         Transposed convolutions too. Their weight must not be computed in the forward pass
         (MXNet 1.9.1 fails in backward), so they can be shared with a dense gradient only.
+    ready : bool
+        Whether every weight must be initialized; without, the names are good for checking patterns
+        before the weights are there.
 
     Returns
     -------
@@ -124,7 +146,8 @@ def weighted_layers(net, transposed=False):
         if not isinstance(block, _WEIGHTED) or isinstance(block, TRANSPOSED) and not transposed:
             continue
         parameter = block._reg_params.get("codebook") or block._reg_params["weight"]
-        _check_ready(parameter, name)
+        if ready:
+            _check_ready(parameter, name)
         _, blocks = blocks_of.setdefault(id(parameter), (f"{name}.weight" if name else "weight", []))
         blocks.append(block)
     return [WeightedLayer(name, tuple(blocks)) for key, (name, blocks) in blocks_of.items()

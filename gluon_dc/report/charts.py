@@ -1,14 +1,15 @@
 """Figures of a training run and of comparisons: curves over the stages, rates beside the paper's, other compressors."""
 
 import numpy as np
-from matplotlib.ticker import LogLocator, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 
 from .accounting import layer_rows
 from .compressors import ENTROPY, FIXED, HUFFMAN, RAW
-from .drawing import BLUE, GREEN, GREY, INK, ORANGE, RED, new_figure, panel, plain
+from .drawing import BLUE, GREEN, GREY, INK, ORANGE, RED, largest, log_axis, new_figure, panel, plain
 from .paper import paper_layer
-from .results import layer_names, stages
+from .results import names_of, network_of, stages
 
+MAX_LAYERS = 40
 _CURVES = {
     "validation_error_percent": ("validation\nerror (%)", BLUE),
     "loss": ("training\nloss", ORANGE),
@@ -32,7 +33,7 @@ def training_figure(result, title):
             figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
         # A loss of 0 has no logarithm, and one that diverged is NaN.
         if key == "loss" and (values > 0).any() and not (values <= 0).any():
-            _log_axis(axes.yaxis, axes.set_yscale)
+            log_axis(axes.yaxis, axes.set_yscale)
         else:
             axes.margins(y=0.1)
             axes.set_ylim(bottom=0)
@@ -44,20 +45,27 @@ def training_figure(result, title):
 
 
 def rate_figure(result, model, title):
-    """Return each layer's storage in percent of float32, P+Q and P+Q+H, ours beside the paper's where it has it."""
-    rows = layer_rows(model, layer_names(result))
+    """Return each layer's storage in percent of float32, P+Q and P+Q+H, ours beside the paper's where it has it.
+
+    Of many layers, the 40 largest and the total are drawn; ValueError where nothing is coded.
+    """
+    rows = layer_rows(model, names_of(result, model))
     if not rows:
         raise ValueError("no tensor is coded: nothing to draw")
-    network = result["network"] if result else None
+    heading = "Storage of each layer"
+    if len(rows) > MAX_LAYERS + 1:
+        heading = f"Storage of the {MAX_LAYERS} largest layers"
+        rows = largest(rows[:-1], MAX_LAYERS, key=lambda row: row.weights) + rows[-1:]
+    network = network_of(result, model)
     printed = [paper_layer(network, row.layer) for row in rows]
-    figure = new_figure(1.7 + 0.55 * len(rows), "Storage of each layer", title)
+    figure = new_figure(1.7 + 0.55 * len(rows), heading, title)
     axes = panel(figure.add_subplot())
     _draw_rates(axes, rows, -0.16 if any(printed) else 0, BLUE, "ours")
     if any(printed):
         _draw_rates(axes, printed, 0.16, ORANGE, "paper")
     axes.set(xlabel="% of dense float32 weights, paper accounting (log scale)", yticks=range(len(rows)))
     axes.set_yticklabels([plain(row.layer) for row in rows])
-    _log_axis(axes.xaxis, axes.set_xscale)
+    log_axis(axes.xaxis, axes.set_xscale)
     axes.margins(x=0.1, y=0.1)
     axes.grid(axis="y", visible=False)
     axes.invert_yaxis()
@@ -134,10 +142,3 @@ def _mark_tests(axes, result):
     axes.lines[0].set_label("after each epoch")
     if tested:
         axes.plot(*zip(*tested), "D", color=RED, ms=6, clip_on=False, label="test error after the stage")
-
-
-def _log_axis(axis, set_scale):
-    set_scale("log")
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.set_major_formatter("{x:g}")
-    axis.set_minor_formatter("")

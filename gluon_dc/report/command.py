@@ -6,7 +6,8 @@ import sys
 def run_command(program, action, args) -> int:
     """Call action(args) and return its exit code (None is 0); bad input becomes one line on stderr and exit code 1.
 
-    Bad input is what raises ValueError (FormatError among them), OSError or MemoryError.
+    Bad input is what raises ValueError (FormatError among them), OSError or MemoryError. Ctrl-C
+    is passed on: each script says itself what it left behind.
     """
     try:
         return action(args) or 0

@@ -1,17 +1,39 @@
-"""Our numbers beside the paper's, as text: Tables 1, 2 and 3, the bytes of the real file, general compressors."""
+"""Our numbers beside the paper's, as text: Tables 1 to 5, the bytes of the real file, general compressors."""
+
+from dataclasses import dataclass
 
 from .accounting import TOTAL, layer_rows
-from .paper import paper_layer, paper_network, paper_table
-from .results import DATASET_TITLES, check_result, layer_names, on_paper_dataset, run_title, stages
+from .compressors import HUFFMAN
+from .paper import VARIANTS, paper_layer, paper_network, paper_table
+from .results import (
+    DATASET_TITLES, check_result, final_stage, names_of, network_of, on_paper_dataset, run_title, stage_named, stages,
+)
 from .sizes import size_report
 from .streams import packed_tensors
-from .tables import count, decimal, format_table, times
+from .tables import Table, count, decimal, times
 
 OURS, PAPER = "ours", "paper"
 LAYER_HEADINGS = [
     "weights", "kept %", "weight bits\n(P+Q)", "weight bits\n(P+Q+H)", "index bits\n(P+Q)", "index bits\n(P+Q+H)",
     "rate %\n(P+Q)", "rate %\n(P+Q+H)",
 ]
+
+COMPRESSOR_HEADINGS = ["method", "dense\nbytes", "pruned\nbytes", "shared\nbytes", "shared, against\n.gdc, Huffman"]
+COMPRESSOR_NOTE = (
+    "Parameters as raw float32, biases included. Dense and pruned: the run's checkpoints, where there are any."
+)
+
+
+@dataclass(frozen=True)
+class SummaryRow:
+    """A row of Table 1: errors in percent as (dense, compressed), None where not known; ratio as it is shown."""
+
+    whose: str
+    errors: tuple[float | None, float | None]
+    top5_errors: tuple[float | None, float | None]
+    dense_nbytes: int | None
+    nbytes: int | None
+    ratio: str | None
 
 
 def result_tables(result, model) -> str:
@@ -29,18 +51,18 @@ def report_sections(title, result, model) -> list[str]:
     """Return the sections of `result_tables`, each a table with its notes; result and model may each be None."""
     sections = []
     if model is not None:
-        sections += [accounting_table(title, result, model), f"Real file of {title}\n{size_report(model)}"]
+        sections += [str(accounting_table(title, result, model)), f"Real file of {title}\n{size_report(model)}"]
     if stages(result):
-        sections.append(stages_table(title, result))
-    if result is not None:
-        sections.append(summary_table(title, result, model))
+        sections.append(str(stages_table(title, result)))
+    if result is not None or paper_network(network_of(result, model)):
+        sections.append(str(summary_table(title, result, model)))
     return sections
 
 
-def accounting_table(title, result, model) -> str:
-    """Return Table 2 or 3 with our row and the paper's for each layer, in the paper's accounting."""
-    rows = layer_rows(model, layer_names(result))
-    network = result["network"] if result else None
+def accounting_table(title, result, model) -> Table:
+    """Return one of Tables 2 to 5 with our row and the paper's for each layer, in the paper's accounting."""
+    rows = layer_rows(model, names_of(result, model))
+    network = network_of(result, model)
     table = paper_table(network)
     cells = []
     for row in rows:
@@ -51,56 +73,82 @@ def accounting_table(title, result, model) -> str:
         if printed:
             cells.append(["", PAPER, *_layer_cells(printed, printed.weights)])
     beside = f"Table {table.number} of the paper beside " if table else "Paper accounting of "
-    return "\n".join([
-        format_table(["layer", "", *LAYER_HEADINGS], cells, beside + title, text_columns=2),
-        *_accounting_notes(result, model, table),
-    ])
+    notes = _accounting_notes(result, model)
+    return Table(beside + title, ["layer", "", *LAYER_HEADINGS], cells, notes, text_columns=2)
 
 
-def summary_table(title, result, model) -> str:
-    """Return Table 1 with our row, by the bytes of the file and by the paper's accounting, and the paper's row."""
-    errors = [_stage(result, "dense").get("test_error_percent"), _final(result).get("test_error_percent")]
-    rows = [["ours, every byte of the file", *_errors(errors), *_sizes(*_file_sizes(result, model))]]
+def summary_table(title, result, model) -> Table:
+    """Return Table 1 with our row, by the bytes of the file and by the paper's accounting, and the paper's row.
+
+    Top-5 errors have their columns where either side has one.
+    """
+    rows = summary_rows(result, model)
+    with_top5 = any(row.top5_errors != (None, None) for row in rows)
+    cells = [
+        [row.whose, *_errors(row.errors), *(_errors(row.top5_errors) if with_top5 else []), count(row.dense_nbytes),
+         count(row.nbytes), row.ratio]
+        for row in rows
+    ]
+    errors = ["test error %\ndense", "test error %\ncompressed"]
+    top5 = ["top-5 error %\ndense", "top-5 error %\ncompressed"] if with_top5 else []
+    headings = ["", *errors, *top5, "bytes\ndense", "bytes\ncompressed", "ratio"]
+    return Table(f"Table 1 of the paper beside {title}", headings, cells, tuple(summary_notes(result, model)))
+
+
+def summary_rows(result, model) -> list[SummaryRow]:
+    """Return the rows of `summary_table`: ours, in the paper's accounting too where there is a model, the paper's."""
+    errors = _both(result, "test_error_percent")
+    top5_errors = _both(result, "test_top5_error_percent")
+    dense_nbytes, nbytes = _file_sizes(result, model)
+    rows = [SummaryRow("ours, every byte of the file", errors, top5_errors, dense_nbytes, nbytes,
+                       ratio_text(dense_nbytes, nbytes))]
     if model is not None and packed_tensors(model):
         total = layer_rows(model)[-1]
-        sizes = _sizes(4 * total.weights, -(-total.total_bits_huffman // 8))
-        rows.append(["ours, paper accounting", *_errors(errors), *sizes])
-    printed = paper_network(result["network"])
+        dense_nbytes, nbytes = 4 * total.weights, -(-total.total_bits_huffman // 8)
+        rows.append(SummaryRow("ours, paper accounting", errors, top5_errors, dense_nbytes, nbytes,
+                               ratio_text(dense_nbytes, nbytes)))
+    printed = paper_network(network_of(result, model))
     if printed:
-        paper_errors = _errors([printed.top1_error_percent_ref, printed.top1_error_percent])
-        rows.append([f"paper, {printed.network}", *paper_errors, count(printed.nbytes_ref), count(printed.nbytes),
-                     f"{printed.ratio}x"])
-    headings = ["", "test error %\ndense", "test error %\ncompressed", "bytes\ndense", "bytes\ncompressed", "ratio"]
-    return "\n".join([format_table(headings, rows, f"Table 1 of the paper beside {title}"), *_dataset_notes(result)])
+        rows.append(SummaryRow(
+            f"paper, {printed.network}", (printed.top1_error_percent_ref, printed.top1_error_percent),
+            (printed.top5_error_percent_ref, printed.top5_error_percent), printed.nbytes_ref, printed.nbytes,
+            f"{printed.ratio}x",
+        ))
+    return rows
 
 
-def stages_table(title, result) -> str:
-    """Return what each stage of the run left: weights, bits, bytes, errors, seconds."""
+def summary_notes(result, model) -> list[str]:
+    """Return what must be known to compare our row with the paper's, a line each."""
+    variant = VARIANTS.get(network_of(result, model))
+    return _dataset_notes(result) + ([variant] if variant else [])
+
+
+def stages_table(title, result) -> Table:
+    """Return what each stage of the run left: weights, bits, bytes, errors (top-5 where known), seconds."""
+    top5 = any(stage.get("test_top5_error_percent") is not None for stage in stages(result))
     rows = []
     for stage in stages(result):
-        weights, kept = stage.get("weights"), stage.get("kept")
-        bits = stage.get("bits")
+        weights, kept, bits = stage.get("weights"), stage.get("kept"), stage.get("bits")
         rows.append([
             stage.get("stage"), count(kept), decimal(100 * kept / weights, 1) if weights and kept is not None else None,
             None if bits is None else f"{bits:.3g}", count(stage.get("nbytes")),
             decimal(stage.get("validation_error_percent"), 2), decimal(stage.get("test_error_percent"), 2),
-            decimal(stage.get("seconds"), 1),
+            *([decimal(stage.get("test_top5_error_percent"), 2)] if top5 else []), decimal(stage.get("seconds"), 1),
         ])
-    headings = ["stage", "kept", "kept %", "bits", "bytes", "validation\nerror %", "test\nerror %", "seconds"]
-    return format_table(headings, rows, f"Stages of {title}")
+    headings = ["stage", "kept", "kept %", "bits", "bytes", "validation\nerror %", "test\nerror %",
+                *(["test top-5\nerror %"] if top5 else []), "seconds"]
+    return Table(f"Stages of {title}", headings, rows)
 
 
-def compressors_table(title, rows) -> str:
+def compressors_table(title, rows) -> Table:
     """Return the table of `compressors.compressor_rows`: bytes, and how many times larger than our Huffman file."""
-    ours = next((row.shared for row in rows if row.method == ".gdc, Huffman"), None)
+    ours = next((row.shared for row in rows if row.method == HUFFMAN), None)
     cells = [
         [row.method, count(row.dense), count(row.pruned), count(row.shared),
          f"{row.shared / ours:.2f}x" if ours and row.shared is not None else None]
         for row in rows
     ]
-    headings = ["method", "dense\nbytes", "pruned\nbytes", "shared\nbytes", "shared, against\n.gdc, Huffman"]
-    note = "Parameters as raw float32, biases included. Dense and pruned: the run's checkpoints, where there are any."
-    return format_table(headings, cells, f"General compressors: {title}") + "\n" + note
+    return Table(f"General compressors: {title}", COMPRESSOR_HEADINGS, cells, (COMPRESSOR_NOTE,))
 
 
 def _layer_cells(row, weights):
@@ -111,18 +159,18 @@ def _layer_cells(row, weights):
     ]
 
 
-def _accounting_notes(result, model, table):
+def _accounting_notes(result, model):
     notes = ["Bits are means of an entry: a kept weight, or a filler of the relative index. P = pruned, Q = quantized,",
              "H = Huffman-coded. Codebooks are counted at full size; Huffman tables, header and checksums are not."]
     coded = {name for name, _ in packed_tensors(model)}
     sizes = [tensor.size for name, tensor in model.items() if name not in coded]
     if sizes:
         notes.append(f"Not counted: {len(sizes)} arrays of {sum(sizes):,} values that travel losslessly.")
-    return notes + (_dataset_notes(result) if table else [])
+    return (*notes, *(summary_notes(result, model) if paper_table(network_of(result, model)) else []))
 
 
 def _dataset_notes(result):
-    printed = paper_network(result["network"])
+    printed = paper_network(result["network"]) if result else None
     if printed is None or on_paper_dataset(result):
         return []
     note = (result.get("dataset") or {}).get("note")
@@ -130,25 +178,21 @@ def _dataset_notes(result):
     return [warning] + ([note] if note else [])
 
 
-def _stage(result, name):
-    return next((stage for stage in stages(result) if stage.get("stage") == name), {})
-
-
-def _final(result):
-    return _stage(result, "coded") or (stages(result) or [{}])[-1]
+def _both(result, key):
+    return stage_named(result, "dense").get(key), final_stage(result).get(key)
 
 
 def _file_sizes(result, model):
     if model is not None:
         report = size_report(model)
         return report.dense_nbytes, report.nbytes
-    return _stage(result, "dense").get("nbytes"), (result.get("file") or {}).get("nbytes")
+    return stage_named(result, "dense").get("nbytes"), (result.get("file") or {}).get("nbytes")
 
 
 def _errors(errors):
     return [decimal(error, 2) for error in errors]
 
 
-def _sizes(dense_nbytes, nbytes):
-    ratio = dense_nbytes / nbytes if dense_nbytes and nbytes else None
-    return [count(dense_nbytes), count(nbytes), times(ratio)]
+def ratio_text(dense_nbytes, nbytes) -> str | None:
+    """Return a compression ratio such as "40.1x"; None where either size is unknown."""
+    return times(dense_nbytes / nbytes) if dense_nbytes and nbytes else None

@@ -6,21 +6,24 @@ Each function returns a matplotlib Figure; titles carry the network and its data
 import numpy as np
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from .drawing import BLUE, GREEN, GREY, INK, ORANGE, PINK, RED, SKY, new_figure, panel, plain
+from .drawing import (
+    BLUE, GREEN, GREY, INK, ON_DARK, ON_LIGHT, ORANGE, PINK, RED, SKY, bars, largest, new_figure, panel, plain,
+)
 from .sizes import size_report
 from .streams import packed_tensors, tensor_streams
 
 # Group of parts -> keys of SizeReport.part_nbytes, its colour, and the colour of numbers on it.
 STORAGE_GROUPS = {
-    "weights (codes)": (("codes",), BLUE, "white"),
-    "index (gaps)": (("gaps",), ORANGE, "black"),
-    "codebooks": (("codebook",), GREEN, "white"),
-    "Huffman tables": (("tables",), PINK, "black"),
-    "biases, lossless": (("arrays",), SKY, "black"),
-    "header, checksums": (("header", "checksums", "graph", "metadata"), GREY, "white"),
+    "weights (codes)": (("codes",), BLUE, ON_DARK),
+    "index (gaps)": (("gaps",), ORANGE, ON_LIGHT),
+    "codebooks": (("codebook",), GREEN, ON_DARK),
+    "Huffman tables": (("tables",), PINK, ON_LIGHT),
+    "biases, lossless": (("arrays",), SKY, ON_LIGHT),
+    "header, checksums": (("header", "checksums", "graph", "metadata"), GREY, ON_DARK),
 }
 MAX_ROWS = 8  # tensors drawn where each takes a row of panels: the largest ones
 MAX_BARS = 24
+MAX_CURVE_POINTS = 250
 
 
 def storage_figure(model, title, labels=None):
@@ -29,7 +32,7 @@ def storage_figure(model, title, labels=None):
     labels: {name: what to call it}, here and below.
     """
     report = size_report(model)
-    coded = _largest([tensor for tensor in report.tensors if tensor.kind == "coded"], MAX_BARS)
+    coded = largest([tensor for tensor in report.tensors if tensor.kind == "coded"], MAX_BARS)
     bars = [("whole file", report.part_nbytes)] + [(tensor.name, tensor.part_nbytes) for tensor in coded]
     figure = new_figure(2.1 + 0.42 * len(bars), "Where the bytes go", title)
     axes = panel(figure.add_subplot())
@@ -60,7 +63,7 @@ def histogram_figure(model, title, labels=None):
     filled = [(name, packed) for name, packed in packed_tensors(model) if packed.entries]
     if not filled:
         raise ValueError("no coded tensor has an entry: nothing to draw")
-    rows = _largest(filled, MAX_ROWS, key=lambda pair: pair[1].size)
+    rows = largest(filled, MAX_ROWS, key=lambda pair: pair[1].size)
     figure = new_figure(1.3 + 2.1 * len(rows), "How often each code and each gap occurs", title)
     panels = figure.subplots(len(rows), 2, squeeze=False)
     with_gaps = None
@@ -86,7 +89,7 @@ def weight_figure(pruned, before, after, title, labels=None):
     A row for each of the largest tensors in both `pruned` and `after` with a kept weight; ValueError for none.
     """
     known = [name for name in after if name in pruned and pruned[name].any()]
-    rows = _largest(known, MAX_ROWS, key=lambda name: pruned[name].size)
+    rows = largest(known, MAX_ROWS, key=lambda name: pruned[name].size)
     if not rows:
         raise ValueError("no coded tensor has its pruned weights: nothing to draw")
     figure = new_figure(1.7 + 2.5 * len(rows), "Kept weights and their centroids", title)
@@ -104,7 +107,7 @@ def weight_figure(pruned, before, after, title, labels=None):
 
 
 def _draw_density(axes, kept, centroids, name):
-    panel(axes).hist(kept, bins=_bins(kept), density=True, color=BLUE, alpha=0.55)
+    panel(axes).hist(kept, bins=_bins(kept), density=True, color=BLUE, alpha=0.55, histtype="stepfilled")
     axes.set_title(plain(f"{name}: density"), loc="left", fontsize=10)
     top = axes.get_ylim()[1]
     # The two rows of marks stand below the axis, so that neither hides the other.
@@ -117,8 +120,9 @@ def _draw_density(axes, kept, centroids, name):
 
 
 def _draw_cumulative(axes, kept, centroids, name):
-    percent = 100 * np.arange(1, kept.size + 1) / kept.size
-    panel(axes).plot(kept, percent, color=BLUE, lw=1.6, label="kept weights")
+    # Of millions of weights, a few hundred places along the curve are all that can be seen.
+    drawn = np.unique(np.linspace(0, kept.size - 1, min(kept.size, MAX_CURVE_POINTS)).astype(int))
+    panel(axes).plot(kept[drawn], 100 * (drawn + 1) / kept.size, color=BLUE, lw=1.6, label="kept weights")
     for (values, marker, colour), when in zip(centroids, ("before training", "after training")):
         if len(values):
             at = 100 * np.searchsorted(kept, values, side="right") / kept.size
@@ -131,15 +135,15 @@ def _draw_cumulative(axes, kept, centroids, name):
 def _draw_stream(axes, stream, colour, heading):
     used = np.flatnonzero(stream.counts)
     last = int(used[-1])
-    panel(axes).bar(range(last + 1), stream.counts[: last + 1], width=0.86, color=colour)
-    if stream.kind == "codes" and stream.counts[0]:
-        axes.patches[0].set_color(GREY)
+    zero = int(stream.kind == "codes")
+    panel(axes).add_patch(bars(range(zero), stream.counts[:zero], GREY))
+    axes.add_patch(bars(range(zero, last + 1), stream.counts[zero : last + 1], colour))
     per_symbol = stream.to_dict()
     axes.set_title(plain(heading), loc="left", fontsize=10)
     axes.set_title(
         f"{per_symbol['entropy_bits_per_symbol']:.2f} of {stream.fixed_bits} bits", loc="right", fontsize=9, color=INK
     )
-    axes.set(xlim=(-0.9, last + 0.9), ylabel="entries")
+    axes.set(xlim=(-0.9, last + 0.9), ylim=(0, 1.05 * stream.counts.max()), ylabel="entries")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     axes.yaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
     axes.yaxis.set_major_formatter("{x:,.0f}")
@@ -155,12 +159,6 @@ def _label_segments(axes, percent, left, ink):
 def _bins(values):
     # Enough to show the hole in the middle of pruned weights; the far tails must not stretch them.
     return np.linspace(values[0], values[-1], 81) if values[0] < values[-1] else 10
-
-
-def _largest(items, limit, key=lambda tensor: tensor.nbytes):
-    # The largest few, in their own order.
-    chosen = sorted(range(len(items)), key=lambda i: -key(items[i]))[:limit]
-    return [items[i] for i in sorted(chosen)]
 
 
 def _label(name, labels):

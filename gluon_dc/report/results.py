@@ -1,32 +1,33 @@
 """Reading what a training run leaves: result.json, model.gdc, and the arrays after each stage in checkpoints/."""
 
 import hashlib
-import json
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ..coding import CompressedModel, load
+from .fields import NUMBER, check_fields, checked_list, read_json
 from .npfiles import read_npz
-from .paper import paper_network
+from .paper import paper_layer_names, paper_network
 from .streams import packed_tensors
+from .tables import printable
 
 RESULT_NAME = "result.json"
 MODEL_NAME = "model.gdc"
 FORMAT = 1
 DATASET_TITLES = {"mnist": "MNIST", "imagenet": "ImageNet"}
-_NUMBER = (int, float)
+MAX_LABEL = 120  # characters of a name or note from a file's metadata that a title shows
 _FIELDS = {
-    "result": {"network": str, "seed": int, "seconds": _NUMBER, "dataset": dict, "stages": list, "file": dict},
+    "result": {"network": str, "seed": int, "seconds": NUMBER, "dataset": dict, "stages": list, "file": dict},
     "dataset": {"name": str, "note": str, "source": str},
     "file": {"name": str, "nbytes": int, "sha256": str},
     "stage": {
-        "stage": str, "weights": int, "kept": int, "bits": _NUMBER, "nbytes": int, "validation_error_percent": _NUMBER,
-        "test_error_percent": _NUMBER, "seconds": _NUMBER, "epochs": list, "layers": list,
+        "stage": str, "weights": int, "kept": int, "bits": NUMBER, "nbytes": int, "validation_error_percent": NUMBER,
+        "test_error_percent": NUMBER, "validation_top5_error_percent": NUMBER, "test_top5_error_percent": NUMBER,
+        "seconds": NUMBER, "epochs": list, "layers": list,
     },
-    "epoch": {"epoch": _NUMBER, "loss": _NUMBER, "validation_error_percent": _NUMBER, "sparsity": _NUMBER},
+    "epoch": {"epoch": NUMBER, "loss": NUMBER, "validation_error_percent": NUMBER, "sparsity": NUMBER},
     "layer": {"name": str, "paper_name": str},
 }
 
@@ -42,8 +43,32 @@ class Run:
 
     @property
     def title(self) -> str:
-        """The network and its data set, or the name of the file where no result says so."""
-        return run_title(self.result) if self.result else self.path.name
+        """The network, its data set, whose weights they are; or the name of the file where nothing says so."""
+        return f"{self.label} ({self.weights})" if self.weights else self.label
+
+    @property
+    def label(self) -> str:
+        """The title without a word on the weights."""
+        if self.result:
+            return run_title(self.result)
+        known = paper_network(self.network)
+        network = known.network if known else self.network
+        return f"{network}, {self.path.name}" if network else self.path.name
+
+    @property
+    def network(self) -> str | None:
+        """Name of the network as `gluon_dc.models` knows it, from the result or the file's metadata; or None."""
+        return network_of(self.result, self.model)
+
+    @property
+    def weights(self) -> str | None:
+        """What the file's metadata says of the weights: where they come from, or that they are synthetic."""
+        return _metadata(self.model, "weights")
+
+    @property
+    def layer_names(self) -> dict[str, str]:
+        """{structural name: the paper's layer name} where known."""
+        return names_of(self.result, self.model)
 
 
 def read_run(path) -> Run:
@@ -62,10 +87,7 @@ def read_run(path) -> Run:
 
 def load_result(path) -> dict:
     """Read and check a result.json. Raises OSError, or ValueError for text that is not a result."""
-    try:
-        result = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ValueError(f"{path}: not JSON: {error}") from None
+    result = read_json(path)
     try:
         return check_result(result)
     except ValueError as error:
@@ -81,14 +103,14 @@ def check_result(result) -> dict:
         raise ValueError('expected an object with "format": this is not the result of a training run')
     if result["format"] != FORMAT:
         raise ValueError(f"format {result['format']!r}, this reader knows {FORMAT}: update gluon_dc")
-    _check_fields("result", result, "result")
-    if "network" not in result:
+    check_fields(result, _FIELDS["result"], "result")
+    if result.get("network") is None:
         raise ValueError('"network" is missing')
-    _check_fields("dataset", result.get("dataset") or {}, "dataset")
-    _check_fields("file", result.get("file") or {}, "file")
-    for stage in _checked_list("stage", result, "stages"):
-        _checked_list("epoch", stage, "epochs")
-        _checked_list("layer", stage, "layers")
+    for key in ("dataset", "file"):
+        check_fields(result.get(key) or {}, _FIELDS[key], key)
+    for stage in checked_list(result, "stages", _FIELDS["stage"]):
+        checked_list(stage, "epochs", _FIELDS["epoch"])
+        checked_list(stage, "layers", _FIELDS["layer"])
     return result
 
 
@@ -112,9 +134,29 @@ def layer_names(result) -> dict[str, str]:
     return {layer["name"]: layer["paper_name"] for layer in layers if layer.get("name") and layer.get("paper_name")}
 
 
+def network_of(result, model) -> str | None:
+    """Return the network's name from a result, or else from the metadata of a CompressedModel; each may be None."""
+    return result["network"] if result else _metadata(model, "network")
+
+
+def names_of(result, model) -> dict[str, str]:
+    """Return {structural name: the paper's layer name} from a result, or else from the network's own table."""
+    return layer_names(result) or paper_layer_names(network_of(result, model))
+
+
 def stages(result) -> list[dict]:
     """Return the stages of a result (or None: []), in order."""
     return (result or {}).get("stages") or []
+
+
+def stage_named(result, name) -> dict:
+    """Return the stage of a result (or None) with this name, {} where there is none."""
+    return next((stage for stage in stages(result) if stage.get("stage") == name), {})
+
+
+def final_stage(result) -> dict:
+    """Return the stage "coded" of a result (or None), the last one where there is none, {} without stages."""
+    return stage_named(result, "coded") or (stages(result) or [{}])[-1]
 
 
 def checkpoint_arrays(run, stage) -> dict[str, np.ndarray] | None:
@@ -159,24 +201,6 @@ def _read_beside(path, result, folder=None):
     return Run(path, load(model_path), result, folder)
 
 
-def _checked_list(what, record, key):
-    records = record.get(key) or []
-    for number, item in enumerate(records):
-        _check_fields(what, item, f"{key}[{number}]")
-    return records
-
-
-def _check_fields(what, record, where):
-    if not isinstance(record, dict):
-        raise ValueError(f"{where} is {type(record).__name__}, expected an object")
-    for key, kind in _FIELDS[what].items():
-        value = record.get(key)
-        if value is None:
-            continue
-        if not isinstance(value, kind) or isinstance(value, bool):
-            expected = "a number" if int in (kind if isinstance(kind, tuple) else (kind,)) else kind.__name__
-            raise ValueError(f"{where}: {key} is {value!r:.60}, expected {expected}")
-        if key.endswith("_percent") and not 0 <= value <= 100:
-            raise ValueError(f"{where}: {key} is {value}, expected 0..100")
-        if isinstance(value, float) and math.isinf(value):
-            raise ValueError(f"{where}: {key} is {value}, expected a finite number")
+def _metadata(model, key):
+    value = model.metadata.get(key) if model is not None else None
+    return printable(value[:MAX_LABEL]) if isinstance(value, str) and value else None

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from ..coding import PackedTensor
 from .accounting import LayerRow, layer_rows
-from .tables import count, decimal, format_table, times
+from .tables import Table, count, decimal, times
 
 # Key in CompressedModel.part_nbytes() -> what people call it, in the order of the table.
 PARTS = {
@@ -78,7 +78,7 @@ class SizeReport:
         }
 
     def __str__(self) -> str:
-        return "\n\n".join([_parts_table(self), _tensors_table(self)])
+        return f"{parts_table(self)}\n\n{tensors_table(self)}"
 
 
 def size_report(model) -> SizeReport:
@@ -101,7 +101,8 @@ def _tensor_size(name, tensor, kept, part_nbytes):
     return TensorSize(name, "lossless", tensor.shape, None, dict(part_nbytes), tensor.nbytes)
 
 
-def _parts_table(report):
+def parts_table(report) -> Table:
+    """Return the bytes of a SizeReport by part."""
     rows = [
         [PARTS[part], count(nbytes), decimal(100 * nbytes / report.nbytes, 1)]
         for part, nbytes in report.part_nbytes.items() if nbytes
@@ -111,10 +112,11 @@ def _parts_table(report):
         f"{count(report.nbytes)} bytes for {count(report.dense_nbytes)} dense ones: "
         f"{times(report.ratio)}, every byte counted"
     )
-    return format_table(["part", "bytes", "% of file"], rows, title)
+    return Table(title, ["part", "bytes", "% of file"], rows)
 
 
-def _tensors_table(report):
+def tensors_table(report) -> Table:
+    """Return the bytes of a SizeReport by tensor."""
     rows = []
     for tensor in report.tensors:
         parts = tensor.part_nbytes
@@ -126,4 +128,4 @@ def _tensors_table(report):
             *(count(parts.get(part)) for part in ("codes", "gaps", "codebook", "tables", "arrays")),
             count(tensor.nbytes), times(tensor.dense_nbytes / tensor.nbytes) if tensor.nbytes else None,
         ])
-    return format_table(TENSOR_HEADINGS, rows, "Bytes of each tensor", text_columns=2)
+    return Table("Bytes of each tensor", TENSOR_HEADINGS, rows, text_columns=2)

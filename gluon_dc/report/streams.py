@@ -1,5 +1,6 @@
 """The symbol streams of a packed model: how often each symbol occurs, and what coding makes of it."""
 
+import weakref
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -7,6 +8,9 @@ import numpy as np
 from ..coding import FormatError, PackedTensor, huffman, pack, unpack
 
 REFERENCE_LIMIT = 100_000  # symbols; the readable decoder takes about a second for as many
+
+# id of a PackedTensor -> (weak reference to it, its streams): a report asks many times, and decoding takes seconds.
+_counted = {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,17 +87,12 @@ def tensor_streams(name, packed) -> list[Stream]:
 
     Raises FormatError that names the tensor where a stream does not decode.
     """
-    # unpack checks what the streams cannot know: codes outside the codebook, entries past the end.
-    unpack(packed, name)
-    codes, gaps = _symbols(packed, huffman.decode)
-    streams = [
-        _stream(name, "codes", codes, packed.code_lengths, packed.code_bits, packed.code_stream, packed.code_table)
-    ]
-    if packed.rel_bits:
-        streams.append(
-            _stream(name, "gaps", gaps, packed.gap_lengths, packed.rel_bits, packed.gap_stream, packed.gap_table)
-        )
-    return streams
+    known = _counted.get(id(packed))
+    if known is None:
+        # Tensors are compared by content and cannot be hashed, so a WeakKeyDictionary would not do.
+        forget = weakref.ref(packed, lambda _, key=id(packed): _counted.pop(key, None))
+        known = _counted[id(packed)] = (forget, _count_streams(name, packed))
+    return [replace(stream, tensor=name) for stream in known[1]]
 
 
 def model_streams(model) -> list[Stream]:
@@ -135,6 +134,20 @@ def recode(model, coder, keep_rel_bits=True):
         for name, packed in packed_tensors(model)
     }
     return replace(model, tensors={name: recoded.get(name, tensor) for name, tensor in model.items()})
+
+
+def _count_streams(name, packed):
+    # unpack checks what the streams cannot know: codes outside the codebook, entries past the end.
+    unpack(packed, name)
+    codes, gaps = _symbols(packed, huffman.decode)
+    streams = [
+        _stream(name, "codes", codes, packed.code_lengths, packed.code_bits, packed.code_stream, packed.code_table)
+    ]
+    if packed.rel_bits:
+        streams.append(
+            _stream(name, "gaps", gaps, packed.gap_lengths, packed.rel_bits, packed.gap_stream, packed.gap_table)
+        )
+    return streams
 
 
 def _symbols(packed, decode):

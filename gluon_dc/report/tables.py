@@ -1,6 +1,26 @@
-"""Tables of plain text: cells in, aligned lines out."""
+"""Tables: cells in, aligned lines of plain text out. `markup` makes HTML of the same tables."""
+
+from dataclasses import dataclass
 
 MISSING = "-"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with its title and notes (a line each); headings, rows and text_columns as in `format_table`.
+
+    A row whose first cell is empty belongs to the one above it; rows after a rule (None) are totals.
+    """
+
+    title: str
+    headings: list
+    rows: list
+    notes: tuple[str, ...] = ()
+    text_columns: int = 1
+
+    def __str__(self) -> str:
+        title, *notes = map(printable, (self.title, *self.notes))
+        return "\n".join([format_table(self.headings, self.rows, title, self.text_columns), *notes])
 
 
 def format_table(headings, rows, title=None, text_columns=1):
@@ -40,6 +60,15 @@ def decimal(number, digits):
 def times(ratio):
     """Return a compression ratio such as "40.1x"; None stays None."""
     return None if ratio is None else f"{ratio:,.1f}x"
+
+
+def size_text(nbytes) -> str:
+    """Return bytes in decimal units with three digits: "27.0 KB", "552 MB"; the paper's units."""
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("KB", 1e3)):
+        if nbytes >= 0.9995 * size:
+            number = nbytes / size
+            return f"{number:.{max(0, 2 - len(str(int(number))) + 1)}f} {unit}"
+    return f"{nbytes:.0f} B"
 
 
 def _cell(cell):

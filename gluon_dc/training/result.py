@@ -6,13 +6,12 @@ import mxnet as mx
 import numpy as np
 
 from .. import __version__, nn
-from ..models import LAYER_NAMES
 from .checkpoints import plain_arrays
 
 RESULT_FORMAT = 1
 
 
-def stage_row(settings, stage, net, validation_error_percent, history, seconds):
+def stage_row(task, stage, net, errors, history, seconds):
     """What a stage left.
 
     Returns
@@ -23,44 +22,41 @@ def stage_row(settings, stage, net, validation_error_percent, history, seconds):
         before the stage "coded"); errors in percent, the test error filled in at the end of the
         run; epochs: the history; layers: the same by layer, without what is not the layer's own.
     """
-    nbytes = _tensor_nbytes(stage, net)
-    rows = [_layer_row(settings.network, layer, nbytes) for layer in nn.weighted_layers(net)]
+    nbytes = _tensor_nbytes(task, stage, net)
+    rows = [_layer_row(task, layer, nbytes) for layer in nn.weighted_layers(net)]
     kept = sum(row["kept"] for row in rows)
     return {"stage": stage, "weights": sum(row["weights"] for row in rows), "kept": kept,
             "bits": sum(row["kept"] * row["bits"] for row in rows) / max(kept, 1),
-            "nbytes": sum(nbytes.values()), "validation_error_percent": validation_error_percent,
-            "test_error_percent": None, "seconds": seconds, "epochs": history, "layers": rows}
+            "nbytes": sum(nbytes.values()), **errors, "test_error_percent": None, "seconds": seconds,
+            "epochs": history, "layers": rows}
 
 
-def _layer_row(network, layer, nbytes):
+def _layer_row(task, layer, nbytes):
     array = layer.array()
     bits = layer.coded_tensor().code_bits if layer.is_coded else 32
-    return {"name": layer.name, "paper_name": LAYER_NAMES[network][layer.name],
+    return {"name": layer.name, "paper_name": task.layer_names.get(layer.name),
             "weights": array.size, "kept": int(np.count_nonzero(array)), "bits": bits,
             "nbytes": nbytes[layer.name]}
 
 
-def _tensor_nbytes(stage, net):
+def _tensor_nbytes(task, stage, net):
     """Bytes by tensor of a file of the net; what belongs to none of them under ""."""
     if stage == "dense":
         return {name: array.nbytes for name, array in plain_arrays(net).items()}
-    parts = nn.compress(net, coder="huffman" if stage == "coded" else "fixed").part_nbytes()
+    coding = task.coding() if stage == "coded" else {"coder": "fixed"}
+    parts = nn.compress(net, **coding).part_nbytes()
     return {name: sum(tensor.values()) for name, tensor in parts.items()}
 
 
-def result_of(settings, dataset, stages, path, dense_nbytes):
+def result_of(task, stages, path, dense_nbytes):
     """The whole result: `stages` in order, `path` of the .gdc file, bytes of the dense net."""
-    content = path.read_bytes()
-    return {"format": RESULT_FORMAT, "network": settings.network,
-            "dataset": {"name": dataset.name, "source": dataset.source, "note": dataset.note,
-                        "train": len(dataset.train_labels),
-                        "validation": len(dataset.validation_labels),
-                        "test": len(dataset.test_labels)},
+    content, settings = path.read_bytes(), task.settings
+    return {"format": RESULT_FORMAT, "network": task.network, "dataset": task.dataset_row(),
             "seed": settings.seed, "threads": settings.threads, "settings": settings.as_dict(),
             "seconds": sum(stage["seconds"] for stage in stages),
             "versions": {"gluon_dc": __version__, "python": platform.python_version(),
                          "mxnet": mx.__version__, "numpy": np.__version__},
-            "stages": stages,
+            **task.notes(), "stages": stages,
             "file": {"name": path.name, "nbytes": len(content),
                      "ratio": dense_nbytes / len(content),
                      "sha256": hashlib.sha256(content).hexdigest()}}

@@ -1,4 +1,4 @@
-"""A run: settings, data and a folder; the stages one after the other; the result."""
+"""A run: a task and a folder; the stages one after the other; the result."""
 import fcntl
 import hashlib
 import json
@@ -14,14 +14,11 @@ from tqdm import tqdm
 
 from .. import nn
 from ..coding import load, weights_digest
-from ..data import Dataset
-from ..models import LAYER_NAMES, get_model
-from ..nn.patterns import resolve
 from .checkpoints import load_plain, plain_arrays, read_json, write_arrays, write_json
-from .loop import error_percent
+from .mnist_task import MnistTask
 from .result import result_of, stage_row
-from .settings import Settings
 from .stages import STAGES
+from .task import Task
 
 
 # In place of the row of a stage that a given checkpoint makes needless.
@@ -36,20 +33,13 @@ class Run:
 
     Attributes
     ----------
-    settings : Settings
-    dataset : Dataset
+    task : Task
     folder : Path
         Holds model.gdc, result.json and checkpoints/.
     """
 
-    settings: Settings
-    dataset: Dataset
+    task: Task
     folder: Path
-
-    @property
-    def steps_per_epoch(self):
-        """Minibatches of one epoch; the images left over wait for the next shuffle."""
-        return max(1, len(self.dataset.train_labels) // self.settings.batch_size)
 
     def file(self, name):
         """Path of a checkpoint."""
@@ -57,18 +47,18 @@ class Run:
 
     def bar(self, name, epochs, done):
         """Progress bar over the steps of a stage of which `done` epochs are on file."""
-        return tqdm(total=epochs * self.steps_per_epoch, initial=done * self.steps_per_epoch,
-                    desc=name, unit="step", mininterval=0.5, dynamic_ncols=True)
+        steps = self.task.steps_per_epoch
+        return tqdm(total=epochs * steps, initial=done * steps, desc=name, unit="step", mininterval=0.5,
+                    dynamic_ncols=True, disable=not epochs)
 
-    def error(self, net, split):
-        """Top-1 error in percent on "validation" or "test"."""
-        images, labels = (getattr(self.dataset, f"{split}_{what}") for what in ("images", "labels"))
-        return error_percent(net, images, labels)
+    def errors(self, net, split):
+        """Errors in percent on "validation" or "test", as {"validation_error_percent": ...}."""
+        return {f"{split}_{name}": number for name, number in self.task.errors(net, split).items()}
 
     def finish_stage(self, name, net, history, seconds=0.0):
         """Write the stage's row of the result; its being there means that the stage is done."""
         seconds += sum(epoch["seconds"] for epoch in history)
-        row = stage_row(self.settings, name, net, self.error(net, "validation"), history, seconds)
+        row = stage_row(self.task, name, net, self.errors(net, "validation"), history, seconds)
         if name == "coded":
             row["sha256"] = hashlib.sha256((self.folder / "model.gdc").read_bytes()).hexdigest()
         write_json(self.file(f"{name}.json"), row)
@@ -76,12 +66,16 @@ class Run:
 
 
 def run_pipeline(settings, dataset, folder, dense=None, pruned=None, fresh=False):
+    """`run_task` of a LeNet on MNIST: `settings` a Settings, `dataset` a Dataset."""
+    return run_task(MnistTask(settings, dataset), folder, dense, pruned, fresh)
+
+
+def run_task(task, folder, dense=None, pruned=None, fresh=False):
     """Train, prune, share and code a network; go on with a run that was interrupted.
 
     Parameters
     ----------
-    settings : Settings
-    dataset : Dataset
+    task : Task
     folder : path
         Gets model.gdc, result.json and checkpoints/; made where it is missing.
     dense, pruned : path, optional
@@ -105,9 +99,8 @@ def run_pipeline(settings, dataset, folder, dense=None, pruned=None, fresh=False
     RuntimeError
         A fresh process does not decode the file to the weights that were coded.
     """
-    for name in ("sparsity", "bits"):
-        resolve(getattr(settings, name), list(LAYER_NAMES[settings.network]), name)
-    run = Run(settings, dataset, Path(folder))
+    task.check_patterns()
+    run = Run(task, Path(folder))
     run.folder.mkdir(parents=True, exist_ok=True)
     with _locked(run.folder):
         _open_folder(run, {"dense": dense, "pruned": pruned}, fresh)
@@ -134,9 +127,9 @@ def _locked(folder):
 def _open_folder(run, given, fresh):
     """Make or check the run's folder; take over the checkpoints that are given."""
     adopted = {stage: _read_given(run, path) for stage, path in given.items() if path is not None}
-    identity = {"dataset": f"{run.dataset.name} {_digest(run.dataset)[:16]}", **{stage: None for stage in given},
+    identity = {**run.task.identity(), **{stage: None for stage in given},
                 **{stage: weights_digest(plain_arrays(net)) for stage, net in adopted.items()},
-                **json.loads(json.dumps(run.settings.as_dict()))}
+                **json.loads(json.dumps(run.task.settings.as_dict()))}
     known = run.file("run.json")
     if fresh and known.exists():
         _delete(run)
@@ -151,16 +144,9 @@ def _open_folder(run, given, fresh):
 
 
 def _read_given(run, path):
-    net = get_model(run.settings.network)
-    net.initialize()
+    net = run.task.new_net()
     load_plain(path, net)
     return net
-
-
-def _digest(dataset):
-    arrays = {f"{split}_{what}": getattr(dataset, f"{split}_{what}")
-              for split in ("train", "validation", "test") for what in ("images", "labels")}
-    return weights_digest(arrays)
 
 
 def _delete(run):
@@ -210,14 +196,14 @@ def _measure(run):
     if hashlib.sha256(path.read_bytes()).hexdigest() != stages[-1].pop("sha256", None):
         raise ValueError(f"{path}: not the file that this run has written; delete it to have it "
                          "written again")
-    net = nn.restore(load(path), get_model(run.settings.network))
+    net = nn.restore(load(path), run.task.new_net())
     _check_fresh_process(path, weights_digest(plain_arrays(net)))
-    stages[-1]["test_error_percent"] = run.error(net, "test")
+    stages[-1].update(run.errors(net, "test"))
     dense_nbytes = sum(array.nbytes for array in plain_arrays(net).values())
     if stages[0]["stage"] == "dense":
         load_plain(run.file("dense.npz"), net)
-        stages[0]["test_error_percent"] = run.error(net, "test")
-    result = result_of(run.settings, run.dataset, stages, path, dense_nbytes)
+        stages[0].update(run.errors(net, "test"))
+    result = result_of(run.task, stages, path, dense_nbytes)
     write_json(run.folder / "result.json", result)
     return result
 

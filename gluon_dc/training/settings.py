@@ -6,15 +6,16 @@ from ..coding import STARTS
 NETWORKS = ("lenet-300-100", "lenet-5")
 
 
-def _setting(default, text, choices=None, low=None, high=float("inf"), below=float("inf")):
+def setting(default, text, choices=None, low=None, high=float("inf"), below=float("inf"), whole=False):
+    """A field of a settings record: its default, what it is, and the numbers or words it takes."""
     return field(default=default, metadata={
         "help": text, "choices": choices, "low": low, "high": high, "below": below,
-        "whole": isinstance(default, int)})
+        "whole": whole or isinstance(default, int)})
 
 
 @dataclass(frozen=True)
-class Settings:
-    """The settings of one run. Equal settings and data give equal files.
+class StageSettings:
+    """The settings that every run has: of its stages and of what makes it repeatable.
 
     Raises
     ------
@@ -22,37 +23,27 @@ class Settings:
         A setting out of its range, before any work is done.
     """
 
-    network: str = _setting("lenet-300-100", "the network", choices=NETWORKS)
-    seed: int = _setting(0, "seed of the initial weights, the order of the images and their shifts",
-                         low=0)
-    threads: int = _setting(1, "OpenMP threads; the same seed gives the same bits at the same number "
-                               "only", low=1)
-    batch_size: int = _setting(512, "images a step", low=1)
-    shift: int = _setting(1, "training images are moved by up to this many pixels, 0 leaves them",
-                          low=0, high=14)
-    dense_epochs: int = _setting(15, "epochs of dense training", low=1)
-    dense_rate: float = _setting(4e-3, "Adam's first learning rate there; it falls to 0 as a cosine",
-                                 low=0)
-    l1: float = _setting(0.0, "L1 penalty on the kept weights, in dense training and retraining", low=0)
-    l2: float = _setting(0.0, "L2 penalty, likewise", low=0)
-    sparsity: object = _setting(0.9865, "share of weights to prune: a number, or by layer, as in "
-                                        "0=0.92,1=0.91,*=0.74 with --scope layer", low=0, below=1)
-    scope: str = _setting("global", "whether sparsity holds per layer or over the whole net",
-                          choices=("layer", "global"))
-    score: str = _setting("saliency", "rank weights by their saliency (weight squared times Adam's "
-                          "mean squared gradient) or by their magnitude",
-                          choices=("saliency", "magnitude"))
-    schedule: str = _setting("cubic", "how sparsity grows",
-                             choices=("one-shot", "iterative", "cubic"))
-    prune_steps: int = _setting(100, "in how many steps", low=1)
-    prune_share: float = _setting(0.6, "share of the retraining over which sparsity grows",
-                                  low=0, high=1)
-    prune_epochs: int = _setting(90, "epochs of pruning and retraining", low=1)
-    prune_rate: float = _setting(1e-2, "first learning rate there", low=0)
-    bits: object = _setting(4, "bits of a code: a number, or by layer", low=1, high=8)
-    start: str = _setting("optimal", "where k-means starts", choices=STARTS)
-    share_epochs: int = _setting(8, "epochs of centroid training", low=1)
-    share_rate: float = _setting(4e-3, "first learning rate there", low=0)
+    seed: int = setting(0, "seed of the initial weights, the order of the images and how they are varied",
+                        low=0)
+    threads: int = setting(1, "OpenMP threads; the same seed gives the same bits at the same number "
+                              "only", low=1)
+    batch_size: int = setting(512, "images a step", low=1)
+    dense_epochs: int = setting(15, "epochs of dense training", low=1)
+    dense_rate: float = setting(4e-3, "first learning rate there; it falls to 0 as a cosine", low=0)
+    sparsity: object = setting(0.9865, "share of weights to prune: a number, or by layer, as in "
+                                       "0=0.92,1=0.91,*=0.74 with --scope layer", low=0, below=1)
+    scope: str = setting("global", "whether sparsity holds per layer or over the whole net",
+                         choices=("layer", "global"))
+    schedule: str = setting("cubic", "how sparsity grows", choices=("one-shot", "iterative", "cubic"))
+    prune_steps: int = setting(100, "in how many steps", low=1)
+    prune_share: float = setting(0.6, "share of the retraining over which sparsity grows",
+                                 low=0, high=1)
+    prune_epochs: int = setting(90, "epochs of pruning and retraining", low=1)
+    prune_rate: float = setting(1e-2, "first learning rate there", low=0)
+    bits: object = setting(4, "bits of a code: a number, or by layer", low=1, high=8)
+    start: str = setting("optimal", "where k-means starts", choices=STARTS)
+    share_epochs: int = setting(8, "epochs of centroid training", low=1)
+    share_rate: float = setting(4e-3, "first learning rate there", low=0)
 
     def __post_init__(self):
         for item in fields(self):
@@ -82,6 +73,20 @@ class Settings:
     def as_dict(self):
         """JSON-able."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class Settings(StageSettings):
+    """The settings of a run on MNIST, trained with Adam. Equal settings and data give equal files."""
+
+    network: str = setting("lenet-300-100", "the network", choices=NETWORKS)
+    shift: int = setting(1, "training images are moved by up to this many pixels, 0 leaves them",
+                         low=0, high=14)
+    l1: float = setting(0.0, "L1 penalty on the kept weights, in dense training and retraining", low=0)
+    l2: float = setting(0.0, "L2 penalty, likewise", low=0)
+    score: str = setting("saliency", "rank weights by their saliency (weight squared times Adam's "
+                         "mean squared gradient) or by their magnitude",
+                         choices=("saliency", "magnitude"))
 
 
 # Tables 2 and 3 of the paper: share of weights kept and bits of a code, layer by layer.

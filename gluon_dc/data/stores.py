@@ -1,0 +1,79 @@
+"""Where the images of a set are: in files, in the records of one file, or in memory. All are safe to read from threads.
+
+A store has `image(i)`, uint8 (h, w, 3) in RGB, and `name(i)`, where that is, for messages.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .image_files import ImageError, check_image_file, decode_image
+from .progress import progress_bar
+from .recordio import RecordFile
+
+SHOWN = 3
+
+
+@dataclass(frozen=True)
+class FileStore:
+    """One file an image. paths: str."""
+
+    paths: tuple[str, ...] = field(repr=False)
+
+    def name(self, i) -> str:
+        return self.paths[i]
+
+    def image(self, i) -> np.ndarray:
+        path = self.paths[i]
+        try:
+            with open(path, "rb") as file:
+                data = file.read()
+        except FileNotFoundError:
+            raise ImageError(f"{path}: is not there any more: put it back, or remove it from the list") from None
+        return decode_image(data, path)
+
+    def check(self) -> None:
+        """Raise ImageError where files cannot be images, by their first bytes: names the first few, and how many."""
+        problems = []
+        for path in progress_bar(self.paths, len(self.paths), "looking at the files", "file"):
+            try:
+                check_image_file(path)
+            except ImageError as error:
+                problems.append(str(error))
+        if problems:
+            more = f" (and {len(problems) - SHOWN} more)" if len(problems) > SHOWN else ""
+            raise ImageError("; ".join(problems[:SHOWN]) + more)
+
+
+@dataclass(frozen=True)
+class RecordStore:
+    """One record an image. records: the file; offsets: int64 (n,), byte at which each record begins."""
+
+    records: RecordFile
+    offsets: np.ndarray = field(repr=False)
+
+    def name(self, i) -> str:
+        return f"{self.records.path}, record at byte {self.offsets[i]}"
+
+    def image(self, i) -> np.ndarray:
+        return decode_image(self.records.image_bytes(int(self.offsets[i])), self.name(i))
+
+
+class ArrayStore:
+    """Images in memory: a sequence of uint8 (h, w, 3), or one array (n, h, w, 3). ValueError for others.
+
+    cropped_by: the Preprocessing whose `centre` made them, or None for whole images.
+    """
+
+    def __init__(self, images, cropped_by=None):
+        for i, image in enumerate(images):
+            if np.ndim(image) != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+                raise ValueError(f"image {i}: expected uint8 (h, w, 3), got {getattr(image, 'dtype', type(image))} "
+                                 f"{np.shape(image)}")
+        self.images, self.cropped_by = images, cropped_by
+
+    def name(self, i) -> str:
+        return f"image {i} in memory"
+
+    def image(self, i) -> np.ndarray:
+        return self.images[i]

@@ -1,0 +1,225 @@
+"""Compress a net further without retraining: to each layer the sparsity and bits that cost least for the bytes saved.
+
+What a setting costs is measured, each layer alone, as the divergence of the net's outputs; the costs of layers, and of
+pruning and sharing in one layer, are taken to add up. For a price of a byte each layer then takes what is cheapest for
+it, and the price is raised until the whole net, measured, has used up its budget of error.
+"""
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from ..coding import CodedTensor, PackedTensor, pack, share
+from ..data import half
+from ..data.progress import progress_bar, progress_steps
+from ..nn import compress
+from .evaluate import accuracy, count_hits
+from .reconstruct import ReconstructedChange, input_moments
+from .sensitivity import changed, measure, probe, pruned, write_record
+from .sensitivity_run import identity
+from .staged import StagedNet
+
+KEPT = (0.9, 0.8, 0.7, 0.6, 0.5, 0.4)
+BITS = (2, 3, 4, 5, 6)
+STEPS = 10  # of the search for the price of a byte
+
+
+@dataclass(frozen=True)
+class Option:
+    """A setting of one layer: the share of its non-zeros to keep and bits, None for the codes it has now; what it costs
+    in nats of divergence, and the bytes of the layer in a file."""
+
+    kept: float
+    bits: int | None
+    cost_nats: float
+    nbytes: int
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A whole net: an Option a layer, its tensors, and its error in percent on the first half."""
+
+    options: dict = field(repr=False)
+    model: object
+    error_percent: float
+
+
+def compress_further(opened, images, record, args):
+    """Choose on the first half within args.budget points of top-1 error, write args.output, compare on both halves.
+
+    Returns the comparison as text; as JSON it goes beside args.output. record: of the plain experiment, whose `dense`
+    is the unchanged net.
+    """
+    staged = StagedNet(opened.net, half(images, "first"), opened.preprocessing(args.preprocessing), args.batch_size)
+    start = opened.model or compress(opened.net)
+    moments = input_moments(opened.net, staged)
+    prober = probe(opened.net, staged, ReconstructedChange(moments))
+    curves = _curves(opened, images, prober, list(moments), args)
+    options = {name: _options(prober.layers[name], curves, start[name])
+               for name in progress_bar(moments, len(moments), "coding each layer at each setting", "layer")}
+    best = _search(prober, options, start, record["dense"]["error_percent"] + args.budget)
+    model = replace(best.model, metadata=_metadata(opened, start, record, args))
+    model.save(args.output)
+    rows = compare(opened, images, prober, best, start, model, args)
+    beside = Path(args.output).with_suffix(".json")
+    write_record(beside, {"format": 1, "network": opened.name, "weights": opened.weights, "split": record["split"],
+                          "budget_points": args.budget, "dense_nbytes": record["dense"]["nbytes"], "rows": rows,
+                          "layers": {name: vars(option) for name, option in best.options.items()}})
+    return "\n".join([layer_table(best.options, start, model), "",
+                      comparison_text(rows, record["dense"]["nbytes"]), f"wrote {args.output} and {beside}"])
+
+
+def choose(options, nats_per_byte):
+    """{name: the Option with the least cost_nats + nats_per_byte * nbytes}, ties to the fewer bytes."""
+    return {name: min(found, key=lambda one: (one.cost_nats + nats_per_byte * one.nbytes, one.nbytes))
+            for name, found in options.items()}
+
+
+def layer_table(options, start, model):
+    """Text: what was chosen for each layer."""
+    width = max(map(len, options))
+    lines = [f"{'layer':<{width}} {'weights kept':>13} {'bits':>5} {'bytes before':>13} {'after':>9}"]
+    for name, option in options.items():
+        array = model[name].decode() if isinstance(model[name], PackedTensor) else model[name]
+        bits = "as is" if option.bits is None else str(option.bits)
+        lines.append(f"{name:<{width}} {100 * np.count_nonzero(array) / array.size:>11.1f} % {bits:>5} "
+                     f"{_nbytes(start[name]):>13,} {_nbytes(model[name]):>9,}")
+    return "\n".join(lines)
+
+
+def compare(opened, images, prober, best, start, model, args):
+    """Bytes and accuracy on both halves: before, after, and with the same settings but nothing made up for.
+
+    Returns a list of dicts, as they go to JSON; no bytes for the last, which is not written.
+    """
+    second = StagedNet(opened.net, half(images, "second"), opened.preprocessing(args.preprocessing), args.batch_size)
+    cases = [("before", start.nbytes, _arrays(start, best.options)),
+             ("after", model.nbytes, _arrays(model, best.options)),
+             ("same sparsity and bits, magnitude and k-means", None, _plain(prober, best.options, model))]
+    rows = []
+    for what, nbytes, arrays in cases:
+        with _all_changed(prober, arrays):
+            first_half, second_half = (vars(_accuracy(staged)) for staged in (prober.staged, second))
+        rows.append({"net": what, "nbytes": nbytes, "first_half": first_half, "second_half": second_half})
+    return rows
+
+
+def comparison_text(rows, dense_nbytes):
+    """The rows of `compare` as a table of accuracies."""
+    lines = [f"{'':<46} {'bytes':>9} {'ratio':>7}   {'first half (chosen on)':>22}   {'second half':>16}"]
+    for row in rows:
+        size = f"{row['nbytes']:>9,} {dense_nbytes / row['nbytes']:>6.1f}x" if row["nbytes"] else f"{'-':>9} {'-':>7}"
+        first, second = (_accuracy_text(row[which]) for which in ("first_half", "second_half"))
+        lines.append(f"{row['net']:<46} {size}   {first:>22}   {second:>16}")
+    n = [rows[0][which]["n"] for which in ("first_half", "second_half")]
+    return "\n".join([*lines, f"top-1 / top-5 accuracy on {n[0]} and {n[1]} images"])
+
+
+def _metadata(opened, start, record, args):
+    weights = (f"{opened.weights}, compressed further without retraining (budget {args.budget:g} points of top-1 error "
+               f"on {record['split']})")
+    return {**start.metadata, "network": opened.name, "weights": weights,
+            "preprocessing": opened.preprocessing(args.preprocessing).name}
+
+
+def _curves(opened, images, prober, names, args):
+    # {(layer, kind, value): divergence in nats}, measured with reconstruction, beside the plain experiment's file.
+    path = Path(args.json).with_name(Path(args.json).stem + "-reconstructed.json")
+    said = identity(opened, images, prober, prober.change.name)
+    with progress_steps(len(names) * (len(KEPT) + len(BITS)), "what settings cost", "point") as progress:
+        record = measure(prober, path, said, {"kept": KEPT, "bits": BITS}, names, progress)
+    return {(point["layer"], point["kind"], point["value"]): point["divergence_nats"] for point in record["points"]}
+
+
+def _options(layer, curves, now):
+    # All settings of a layer, the one it has included; costs of pruning and of sharing added up.
+    name = layer.name
+    found = [Option(1.0, None, 0.0, _nbytes(now))]
+    for bits in BITS:
+        for kept in (1.0, *KEPT):
+            cost = curves[name, "bits", bits] + (curves[name, "kept", kept] if kept < 1 else 0.0)
+            found.append(Option(kept, bits, cost, _plain_nbytes(layer, kept, bits)))
+    return found
+
+
+def _plain_nbytes(layer, kept, bits):
+    # By magnitude and k-means, which is quick: the streams of the reconstructed layer are nearly as long.
+    weight = layer.array()
+    return pack(share(pruned(weight, 1 - kept * np.count_nonzero(weight) / weight.size), bits, "optimal")).nbytes
+
+
+def _search(prober, options, start, limit):
+    # Bisects the logarithm of the price of a byte; keeps the smallest file within the limit.
+    best = _candidate(prober, choose(options, 0.0), start)
+    prices = _prices(options)
+    if not prices:
+        return best
+    low, high = np.log(min(prices)), np.log(2 * max(prices))
+    with progress_steps(STEPS, "searching the price of a byte", "net") as progress:
+        for _ in range(STEPS):
+            middle = (low + high) / 2
+            found = _candidate(prober, choose(options, np.exp(middle)), start)
+            if found.error_percent <= limit:
+                low = middle
+                best = min(best, found, key=lambda one: one.model.nbytes)
+            else:
+                high = middle
+            progress(1)
+    return best
+
+
+def _prices(options):
+    # At which each option becomes as good as leaving its layer (the first option) as it is.
+    return [one.cost_nats / (found[0].nbytes - one.nbytes) for found in options.values() for one in found
+            if one.nbytes < found[0].nbytes and one.cost_nats > 0]
+
+
+def _candidate(prober, options, start):
+    tensors, arrays = dict(start.tensors), {}
+    for name, option in options.items():
+        if option.bits is None:
+            continue
+        coded, bias = prober.change.coded(prober.layers[name], option.kept, option.bits)
+        tensors[name], tensors[name.removesuffix("weight") + "bias"] = pack(coded), bias
+        arrays[name] = coded.decode(), bias
+    with _all_changed(prober, arrays):
+        error = prober.errors(prober.staged.scores())["error_percent"]
+    return Candidate(options, replace(start, tensors=tensors), error)
+
+
+def _all_changed(prober, arrays):
+    stack = ExitStack()
+    for name, (weight, bias) in arrays.items():
+        stack.enter_context(changed(prober.layers[name], weight, bias))
+    return stack
+
+
+def _arrays(model, names):
+    decoded = model.decode()
+    return {name: (decoded[name], decoded[name.removesuffix("weight") + "bias"]) for name in names}
+
+
+def _plain(prober, options, model):
+    decoded, arrays = model.decode(), {}
+    for name, option in options.items():
+        weight = prober.layers[name].array()
+        if option.bits is not None:
+            sparsity = 1 - np.count_nonzero(decoded[name]) / weight.size
+            weight = share(pruned(weight, sparsity), option.bits, "optimal").decode()
+        arrays[name] = weight, None
+    return arrays
+
+
+def _accuracy(staged):
+    images = staged.images
+    return accuracy(count_hits(staged.scores(), images.labels), len(images), len(images.classes))
+
+
+def _nbytes(tensor):
+    return pack(tensor).nbytes if isinstance(tensor, CodedTensor) else tensor.nbytes
+
+
+def _accuracy_text(errors):
+    top1, top5 = errors["top1_error_percent"], errors["top5_error_percent"]
+    return f"{100 - top1:.1f} % / " + ("-" if top5 is None else f"{100 - top5:.1f} %")

@@ -1,0 +1,150 @@
+"""The images of a run: which are trained on, which the stages are compared on, and which are kept for the end."""
+import hashlib
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from ..data.images import ImageSet, cropped, open_images
+
+_TEST_SHARE = 0.1
+_VALIDATION, _TEST = 101, 102  # seeds beside those of the stages' streams
+_IN_MEMORY_NBYTES = 512 * 2**20
+
+
+@dataclass(frozen=True)
+class ImageSplits:
+    """Photographs in three parts that share no image, with the same classes.
+
+    name: for titles, such as "mini-imagenet-18". source: the path. note: one line that says how they were split.
+    """
+
+    name: str
+    source: str
+    note: str
+    train: ImageSet
+    validation: ImageSet
+    test: ImageSet
+
+    @property
+    def classes(self):
+        return len(self.train.classes)
+
+    def digest(self):
+        """16 hex digits of the names and labels of all the images, by part."""
+        found = hashlib.sha256()
+        for part in (self.train, self.validation, self.test):
+            names = "\n".join(os.path.basename(part.name(i)) for i in range(len(part)))
+            found.update(f"{len(part)} {names}\n".encode())
+            found.update(part.labels.tobytes())
+        return found.hexdigest()[:16]
+
+
+def find_data(path):
+    """The path as given, or a folder of that name in the folder that GLUON_DC_DATA names.
+
+    Raises FileNotFoundError that says where it looked.
+    """
+    named = os.environ.get("GLUON_DC_DATA")
+    candidates = [Path(path).expanduser()] + ([Path(named).expanduser() / path] if named else [])
+    for candidate in candidates:
+        if candidate.exists():
+            return candidate
+    looked = " and ".join(str(candidate) for candidate in candidates)
+    hint = "" if named else " (GLUON_DC_DATA, a folder with data sets, is not set)"
+    raise FileNotFoundError(f"no images: looked for {looked}{hint}: name a folder, a .csv list or a .rec file")
+
+
+def open_splits(path, test=None, validation_share=0.1, seed=0):
+    """Open the images of a run.
+
+    path : a folder with train and val (.csv, folder of classes, or .rec), or one of these kinds alone.
+    test : likewise, the images kept for the end. By default the `val` of the folder; its `test` where it has that
+        too, and then `val` is the validation part; where it has neither, a tenth of each class's images.
+    validation_share : share of each class's training images to hold out for validation, at least one of each, where
+        `path` has no part for it.
+    seed : int, of what is held out.
+
+    Raises
+    ------
+    OSError, ValueError
+        As `gluon_dc.data.open_images`; a part with classes of which there are no training images; too few images.
+    """
+    path = find_data(path)
+    train, validation, found_test = _parts(path)
+    said = []
+    if test is not None:
+        test = open_images(find_data(test), classes=train.classes)
+    elif found_test is not None:
+        test = found_test
+    else:
+        train, test = _hold_out(train, _TEST_SHARE, [seed, _TEST])
+        said.append(f"test: {len(test):,} held out of them ({100 * _TEST_SHARE:g} % of each class)")
+    if validation is None:
+        train, validation = _hold_out(train, validation_share, [seed, _VALIDATION])
+        said.append(f"validation: {len(validation):,} held out of them ({100 * validation_share:g} % of each class)")
+    else:
+        said.append(f"validation: {len(validation):,} of {validation.source}")
+    if test.source != train.source:
+        said.append(f"test: {len(test):,} of {test.source}, looked at after the last stage")
+    for what, part in (("validation", validation), ("test", test)):
+        _check_classes(what, part, train)
+    note = (f"{train.note}, seed {seed}; {'; '.join(sorted(said, reverse=True))}; {len(train):,} are left to train on")
+    return ImageSplits(_name(path), str(path), note, train, validation, test)
+
+
+def in_memory(splits, preprocessing):
+    """The splits with validation and test images decoded and cut out once, where they take half a GiB at most."""
+    nbytes = 3 * preprocessing.crop**2
+    kept = {what: cropped(part, preprocessing, what=f"decoding {what} images")
+            for what, part in (("validation", splits.validation), ("test", splits.test))
+            if nbytes * len(part) <= _IN_MEMORY_NBYTES}
+    return replace(splits, **kept)
+
+
+def held_out(labels, share, seed):
+    """Mask (bool, shape of `labels`) of a share of every class, drawn at random.
+
+    Of a class with two images or more at least one is held out and at least one is not; a single one never is.
+    """
+    rng = np.random.default_rng(seed)
+    mask = np.zeros(len(labels), bool)
+    for label in np.unique(labels):
+        positions = rng.permutation(np.flatnonzero(labels == label))
+        count = min(max(1, round(share * len(positions))), len(positions) - 1)
+        mask[positions[:count]] = True
+    return mask
+
+
+def _hold_out(images, share, seed):
+    mask = held_out(images.labels, share, seed)
+    if not mask.any():
+        raise ValueError(f"{images.source}: {len(images)} images, at most one of a class: too few to hold any out; "
+                         "give more, or a folder with train and val")
+    return images.subset(~mask), images.subset(mask)
+
+
+def _parts(path):
+    """(train, validation or None, test or None) of a path."""
+    if not path.is_dir() or not any((path / name).exists() for name in ("train.csv", "train", "train.rec")):
+        return open_images(path), None, None
+    train = open_images(path, split="train")
+    others = {split: open_images(path, classes=train.classes, split=split) for split in ("val", "test")
+              if any((path / name).exists() for name in (f"{split}.csv", split, f"{split}.rec"))}
+    if len(others) == 2:
+        return train, others["val"], others["test"]
+    return train, None, next(iter(others.values()), None)
+
+
+def _check_classes(what, part, train):
+    missing = [part.classes[label] for label in np.setdiff1d(part.labels, train.labels)]
+    if missing:
+        raise ValueError(f"{part.source}: {len(missing)} classes of the {what} images have no training images "
+                         f"({', '.join(missing[:3])}{', ...' if len(missing) > 3 else ''}): give parts of the same "
+                         "classes")
+
+
+def _name(path):
+    path = path.resolve()
+    return path.name if path.is_dir() else path.parent.name if path.stem in ("train", "val", "test") else path.stem

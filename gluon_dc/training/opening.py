@@ -1,0 +1,91 @@
+"""A net with its weights, from what a command line names."""
+from dataclasses import dataclass, field
+
+from ..coding import CompressedModel, load
+from ..data import preprocessing_for, preprocessing_named
+from ..models import caffe_alexnet, zoo
+from ..nn import restore
+
+
+@dataclass(frozen=True)
+class OpenedNet:
+    """A plain net with weights.
+
+    net: gluon.Block. name: as `gluon_dc.models.zoo.build` takes it. weights: where they came from, one line.
+    metadata: of the .gdc file, {} for others. model: the file's CompressedModel, or None.
+    """
+
+    net: object
+    name: str
+    weights: str
+    metadata: dict = field(default_factory=dict)
+    model: CompressedModel | None = None
+
+    def preprocessing(self, name=None):
+        """By `name`; else what the file says the net wants, else what GluonCV trained it with.
+
+        ValueError for an unknown name.
+        """
+        name = name or self.metadata.get("preprocessing")
+        return preprocessing_named(str(name)) if name else preprocessing_for(self.name)
+
+
+def open_net(name=None, gdc=None, params=None, pretrained=False, classes=None):
+    """Build a net and give it its weights, from exactly one of the three.
+
+    Parameters
+    ----------
+    name : str, optional
+        As `zoo.build` takes it; by default the network that the .gdc file's metadata names.
+    gdc, params : str or Path, optional
+    pretrained : bool
+    classes : int, optional
+        Number of classes; by default that of the .gdc file, else the net's own.
+
+    Returns
+    -------
+    OpenedNet
+
+    Raises
+    ------
+    ValueError, FormatError, OSError
+        Not exactly one source; an unknown name; a file of another network or class count.
+    """
+    if (gdc is not None) + (params is not None) + bool(pretrained) != 1:
+        raise ValueError("give exactly one of a .gdc file, a .params file and pretrained")
+    if gdc is not None:
+        return _from_gdc(name, gdc, classes)
+    if name is None:
+        raise ValueError("name the model: only a .gdc file can say which it is")
+    if pretrained:
+        return OpenedNet(zoo.load_pretrained(name), name, "GluonCV's pretrained weights")
+    return OpenedNet(zoo.load_params(params, zoo.build(name, classes)), name, str(params))
+
+
+def _from_gdc(name, path, classes):
+    model = load(path)
+    name = name or _stored_name(path, model)
+    net = zoo.build(name, classes)
+    stored = _outputs(model)
+    if classes is None and stored is not None and stored != _outputs_of_net(net):
+        net = zoo.build(name, stored)
+    return OpenedNet(restore(model, net), name, str(path), model.metadata, model)
+
+
+def _stored_name(path, model):
+    name = model.metadata.get("network")
+    if not isinstance(name, str):
+        raise ValueError(f"{path}: its metadata names no network: name the model")
+    if ":" in name and name != caffe_alexnet.NAME:
+        raise ValueError(f"{path}: is of {name}, code that a file does not get to choose: name the model yourself")
+    return name
+
+
+def _outputs(model):
+    last = model[model.names[-1]] if len(model) else None
+    return last.shape[0] if last is not None and len(last.shape) else None
+
+
+def _outputs_of_net(net):
+    last = list(zoo.named_parameters(net).values())[-1:]
+    return last[0].shape[0] if last and last[0].shape else None

@@ -1,0 +1,32 @@
+import json
+import runpy
+from pathlib import Path
+
+import pytest
+
+main = runpy.run_path(str(Path(__file__).parent.parent / "benchmarks" / "kmeans.py"))["main"]
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch):
+    """What the run sets is set back."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+def test_a_tiny_run_measures_ours_and_scikit_learn(tmp_path, capsys):
+    pytest.importorskip("sklearn")
+    path = tmp_path / "rows.json"
+    assert main(["--size", "3000", "--centroids", "2", "4", "--scikit-size", "2000", "--threads", "1",
+                 "--json", str(path)]) == 0
+    rows = json.loads(path.read_text())["rows"]
+    assert [row["what"] for row in rows[:4]] == ["cluster, optimal", "cluster, linear", "cluster, kmeans++",
+                                                 "scikit-learn KMeans, first 2,000"]
+    assert [row["k"] for row in rows] == [2] * 4 + [4] * 4
+    assert rows[0]["inertia_ratio"] == 1 and all(row["inertia_ratio"] >= 1 and row["seconds"] > 0 for row in rows)
+    printed = capsys.readouterr().out
+    assert "3,000 weights, 1 thread(s)" in printed and all(row["what"] in printed for row in rows)
+
+
+def test_without_scikit_learn(capsys):
+    main(["--size", "100", "--centroids", "3", "--scikit-size", "0", "--threads", "1", "--starts", "linear"])
+    assert "scikit" not in capsys.readouterr().out

@@ -1,0 +1,205 @@
+"""Compress any net in one go: build it, prune, share, code, and write a .gdc file that decodes to it bit for bit.
+
+    compress.py --model alexnet --pretrained -o alexnet.gdc
+    compress.py --model vgg16 --random-weights --recipe vgg16-paper -o vgg16.gdc
+    compress.py --model mynets:build --params best.params --sparsity "features.0=none,*=0.8" --bits 5 -o my.gdc
+
+Nothing is retrained, so no accuracy follows from it: tools/evaluate.py measures that of the file, and
+train/imagenet.py retrains between the stages as the paper does.
+"""
+
+import argparse
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from gluon_dc.recipes import load_recipe, recipe_for, recipe_names  # noqa: E402
+from gluon_dc.recipes.records import CODERS, SCOPES, STARTS  # noqa: E402
+from gluon_dc.report.command import run_command  # noqa: E402
+from gluon_dc.training.settings import parse_per_layer  # noqa: E402
+
+NOT_RETRAINED = "Pruned and shared in one go, nothing retrained: the accuracy is not measured here."
+
+
+def main(argv=None):
+    """Run the command; return its exit code: 0, 1 for bad input, 2 (by argparse) for bad usage, 130 for Ctrl-C."""
+    args = parse_args(argv)
+    try:
+        action = list_recipes if args.list_recipes else list_layers if args.list_layers else compress
+        return run_command("compress.py", action, args)
+    except KeyboardInterrupt:
+        print("compress.py: interrupted; nothing was written, an earlier file is as it was", file=sys.stderr)
+        return 130
+
+
+def parse_args(argv):
+    """Return the parsed arguments."""
+    parser = argparse.ArgumentParser(
+        prog="compress.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", metavar="NAME", help="a gluoncv.model_zoo name, lenet-300-100, lenet-5, or "
+                        "module:function or file.py:function that returns a net")
+    weights = parser.add_mutually_exclusive_group()
+    weights.add_argument("--params", metavar="FILE", help="weights of one's own, a .params file")
+    weights.add_argument("--pretrained", action="store_true", help="GluonCV's weights, downloaded if need be")
+    weights.add_argument("--random-weights", action="store_true", help="drawn, not trained: for sizes only")
+    parser.add_argument("--root", metavar="DIR", help="folder of GluonCV's files (default: ~/.mxnet/models; "
+                        "$MXNET_HOME/models goes before it)")
+    parser.add_argument("--classes", type=int, metavar="N", help="number of classes (default: the model's own)")
+    parser.add_argument("--input-shape", type=shape, metavar="C,H,W", help="of one input, for a net of one's own with "
+                        "open shapes and --random-weights (default: 3,224,224)")
+    add_settings(parser)
+    parser.add_argument("--list-recipes", action="store_true", help="print the recipes that come along, and stop")
+    parser.add_argument("--list-layers", action="store_true", help="print the model's layers and what the recipe does "
+                        "with them, and stop")
+    parser.add_argument("-o", "--output", metavar="OUT.gdc", help="the file to write")
+    args = parser.parse_args(argv)
+    check_usage(parser, args)
+    return args
+
+
+def add_settings(parser):
+    """Add the options that take the place of a recipe's settings."""
+    group = parser.add_argument_group("settings", "a number, none, or PATTERN=NUMBER,PATTERN=none by layer")
+    group.add_argument("--recipe", metavar="NAME|FILE", help="a recipe's name or .yaml file (default: the one made "
+                       "for the model, else 'default')")
+    group.add_argument("--sparsity", type=per_layer, default=argparse.SUPPRESS, metavar="S",
+                       help="share of weights to prune (default: the recipe's)")
+    group.add_argument("--scope", choices=SCOPES, help="of the sparsity (default: the recipe's)")
+    group.add_argument("--bits", type=per_layer, default=argparse.SUPPRESS, metavar="B",
+                       help="bits of a code, 1 to 8 (default: the recipe's)")
+    group.add_argument("--start", choices=STARTS, help="where k-means starts (default: the recipe's)")
+    group.add_argument("--rel-bits", type=per_layer, default=argparse.SUPPRESS, metavar="R",
+                       help="bits of a gap, 0 to 8; none is the best for each layer (default: the recipe's)")
+    group.add_argument("--coder", choices=CODERS, help="(default: the recipe's)")
+    group.add_argument("--seed", type=int, help="of drawn weights and random starts (default: the recipe's)")
+
+
+def check_usage(parser, args):
+    """Stop with exit code 2 where something is left out that has no default."""
+    if args.list_recipes or args.list_layers and args.model:
+        return
+    if not args.model or not args.output:
+        parser.error("--model and --output are needed (or --list-recipes, or --model with --list-layers)")
+    if not (args.params or args.pretrained or args.random_weights):
+        parser.error("say where the weights come from: --params FILE, --pretrained or --random-weights")
+
+
+def per_layer(text):
+    """A number, None for "none", or a dict by pattern, for argparse."""
+    try:
+        return None if text.strip() == "none" else parse_per_layer(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"expected a number, none, or PATTERN=NUMBER,PATTERN=NUMBER; got {text!r}") from None
+
+
+def shape(text):
+    """C,H,W as three whole numbers, for argparse."""
+    try:
+        sizes = tuple(int(size) for size in text.split(","))
+    except ValueError:
+        sizes = ()
+    if len(sizes) != 3 or min(sizes) < 1:
+        raise argparse.ArgumentTypeError(f"expected three sizes such as 3,224,224; got {text!r}")
+    return sizes
+
+
+def list_recipes(args):
+    """Print name, models and note of every recipe."""
+    for name in recipe_names():
+        recipe = load_recipe(name)
+        print(f"{name:16} for {recipe.model or 'any net':18} {recipe.note}")
+
+
+def list_layers(args):
+    """Print the layers that can be compressed, with the recipe's settings of each."""
+    from gluon_dc.training import one_shot
+    recipe, _ = chosen_recipe(args)
+    print(one_shot.layers_table(args.model, args.classes, recipe, args.input_shape))
+
+
+def compress(args):
+    """Make the file."""
+    from gluon_dc.training import one_shot
+    recipe, given = chosen_recipe(args)
+    check_output(args)
+    watch = one_shot.Stopwatch()
+    net, settings, origin = open_weights(args, recipe, watch)
+    metadata = {"network": args.model, "weights": origin, "recipe": recipe.name, "retrained": False, **given}
+    with bar_of(one_shot.weight_count(net), "prune and share", 2) as bar, watch("prune and share"):
+        one_shot.shrink_net(net, settings, recipe, lambda name, weights: step(bar, name, weights))
+    with watch("code"):
+        model = one_shot.code_net(net, settings, recipe.code.coder, metadata)
+    with watch("write and verify"):
+        model = one_shot.write_verified(args.output, model, net)
+    print_report(args, recipe, origin, model, watch)
+
+
+def chosen_recipe(args):
+    """The Recipe with the options in their place, and what was given of them: for the metadata."""
+    recipe = load_recipe(args.recipe) if args.recipe else recipe_for(args.model)
+    given = {key: getattr(args, key) for key in ("sparsity", "bits", "rel_bits") if hasattr(args, key)}
+    given |= {key: getattr(args, key) for key in ("scope", "start", "seed", "coder") if getattr(args, key) is not None}
+    if args.classes is not None:
+        given["classes"] = args.classes
+    prune, share, code = ({key: given[key] for key in keys if key in given} for keys in (
+        ("sparsity", "scope"), ("bits", "start", "seed"), ("rel_bits", "coder")))
+    if "sparsity" in prune:
+        prune["quality"] = None
+    return replace(recipe, prune=replace(recipe.prune, **prune), share=replace(recipe.share, **share),
+                   code=replace(recipe.code, **code)), given
+
+
+def check_output(args):
+    """Raise before the work where the file could not be written after it."""
+    path = Path(args.output)
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; -o is the file to write")
+    if not path.parent.is_dir():
+        raise ValueError(f"{path}: there is no folder {path.parent}; make it first")
+    if not os.access(path.parent, os.W_OK):
+        raise ValueError(f"{path}: the folder {path.parent} is not writable")
+    if args.params and path.exists() and path.samefile(args.params):
+        raise ValueError(f"{path}: -o would overwrite the weights it is made from")
+
+
+def open_weights(args, recipe, watch):
+    """The net with its weights, the settings of its layers, and where the weights come from."""
+    from gluon_dc.training import one_shot
+    kind = "params" if args.params else "pretrained" if args.pretrained else "random"
+    weights = one_shot.Weights(kind, args.params or args.root, recipe.share.seed, args.input_shape)
+    with bar_of(None, "weights") as bar, watch("build and weights"):
+        return one_shot.open_net(args.model, args.classes, recipe, weights, bar.update)
+
+
+def bar_of(weights, what, stages=1):
+    """A progress bar on stderr over weights, each handled in so many stages, from two seconds on."""
+    from tqdm import tqdm
+    return tqdm(total=weights and weights * stages, unit="weight", unit_scale=True, desc=what, delay=2, leave=False,
+                dynamic_ncols=True, disable=None)
+
+
+def step(bar, name, weights):
+    """One layer done."""
+    bar.set_postfix_str(name, refresh=False)
+    bar.update(weights)
+
+
+def print_report(args, recipe, origin, model, watch):
+    """Print where every byte went, the paper's table where there is one, and the seconds."""
+    from gluon_dc.report import size_report
+    from gluon_dc.report.comparison import accounting_table
+    from gluon_dc.report.paper import paper_table
+    report = size_report(model)
+    print(f"{args.output}: {args.model}, {origin}, recipe {recipe.name}\n\n{report}\n")
+    if paper_table(args.model) and report.rows:
+        print(f"{accounting_table(f'{args.model}: {origin}', None, model)}\n")
+    print(NOT_RETRAINED)
+    print("seconds: " + ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in watch.seconds.items()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

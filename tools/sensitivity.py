@@ -1,0 +1,85 @@
+"""What each layer of a net can bear alone: error against sparsity and against bits, the other layers untouched, nothing
+retrained (the idea of the paper's Fig. 7). Then, with --output, how far the whole net can be compressed without
+retraining, within --budget points of top-1 error.
+
+    sensitivity.py --gdc squeezenet.gdc --data imagenet-sample --json sensitivity.json
+    sensitivity.py --gdc squeezenet.gdc --data imagenet-sample --json sensitivity.json --budget 1 -o smaller.gdc
+
+Everything is measured and chosen on the first half of the images (even positions); the second half is only for the
+final comparison. Each point is on disk as soon as it is measured; the same command goes on from there.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from gluon_dc.report.command import run_command  # noqa: E402
+from gluon_dc.training.net_options import (  # noqa: E402
+    add_data_options, add_net_options, images_of, opened_net, set_threads)
+
+
+def main(argv=None):
+    """Run the command; return its exit code: 0, 1 for bad input, 2 (by argparse) for bad usage, 130 for Ctrl-C."""
+    try:
+        return run_command("sensitivity.py", run, parse_args(argv))
+    except KeyboardInterrupt:
+        print("sensitivity.py: interrupted: the same command goes on from the last point", file=sys.stderr)
+        return 130
+
+
+def parse_args(argv):
+    """Return the parsed arguments."""
+    parser = argparse.ArgumentParser(
+        prog="sensitivity.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_net_options(parser)
+    add_data_options(parser)
+    parser.add_argument("--json", required=True, metavar="FILE", help="where the points are kept")
+    parser.add_argument("--sparsities", type=numbers(float), default="0.3,0.5,0.6,0.7,0.8,0.9,0.95", metavar="LIST",
+                        help="shares of a layer to prune (default: %(default)s)")
+    parser.add_argument("--bits", type=numbers(int), default="1,2,3,4,5,6", metavar="LIST",
+                        help="bits of a code to share a layer with (default: %(default)s)")
+    parser.add_argument("--batch-size", type=int, default=25, metavar="N", help="(default: %(default)s)")
+    budget = parser.add_argument_group("compress further, without retraining")
+    budget.add_argument("-o", "--output", metavar="OUT.gdc", help="the file to write")
+    budget.add_argument("--budget", type=float, default=1.0, metavar="POINTS", help="of top-1 error on the first half "
+                        "that the file may lose (default: %(default)s)")
+    return parser.parse_args(argv)
+
+
+def numbers(kind):
+    """A parser of comma-separated numbers."""
+    def parse(text):
+        try:
+            return tuple(kind(part) for part in text.split(","))
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"expected numbers with commas between, got {text!r}") from None
+    return parse
+
+
+def run(args):
+    """Measure; with --output, compress."""
+    set_threads(args.threads)
+    check_folders(args.json, args.output)
+    if not args.budget >= 0:
+        raise ValueError(f"--budget must be at least 0 points, got {args.budget:g}")
+    images = images_of(args)
+    opened = opened_net(args)
+    from gluon_dc.training.sensitivity_run import measure_layers
+    text, record = measure_layers(opened, images, args)
+    print(text)
+    if args.output:
+        from gluon_dc.training.allocate import compress_further
+        print(compress_further(opened, images, record, args))
+
+
+def check_folders(*paths):
+    """Raise FileNotFoundError for a file whose folder is not there, before the work and not after it."""
+    for path in paths:
+        if path and not Path(path).absolute().parent.is_dir():
+            raise FileNotFoundError(f"{path}: there is no folder {Path(path).absolute().parent}: make it first")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
