@@ -16,7 +16,7 @@ import sensitivity as tool  # noqa: E402
 import gluon_dc as dc  # noqa: E402
 from gluon_dc.data import Preprocessing, from_arrays, half, open_images, preprocessing_named  # noqa: E402
 from gluon_dc.models import zoo  # noqa: E402
-from gluon_dc.training.allocate import Option, choose  # noqa: E402
+from gluon_dc.training.allocate import Option, choose, price_of, rising  # noqa: E402
 from gluon_dc.training.evaluate import evaluate  # noqa: E402
 from gluon_dc.training.opening import open_net  # noqa: E402
 from gluon_dc.training.sensitivity import (  # noqa: E402
@@ -163,6 +163,19 @@ def test_choose_by_hand():
     assert [one.nbytes for one in choose(options, 1.0).values()] == [50, 50]
 
 
+def test_price_by_hand():
+    options = {"a": [Option(1.0, None, 0.0, 100), Option(1.0, 4, 0.5, 50)],
+               "b": [Option(1.0, None, 0.0, 100), Option(0.5, 4, 4.0, 50)]}
+    assert choose(options, price_of(options, 0.49))["a"].nbytes == 100
+    assert price_of(options, 0.5) == pytest.approx(0.08) and price_of(options, 0.0) == pytest.approx(0.01)
+    assert [one.nbytes for one in choose(options, price_of(options, 5)).values()] == [50, 50]
+
+
+def test_rising_by_hand():
+    assert rising([1, 2, 4]) == [1, 2, 4] and rising([]) == []
+    assert rising([3, 1, 4, 2, 3]) == [2, 2, 3, 3, 3]
+
+
 class TestTool:
     @pytest.fixture
     def tiny(self, tmp_path):
@@ -195,7 +208,9 @@ class TestTool:
         start = dc.compress(zoo.load_params(folder / "tiny.params", zoo.build(name)))
         assert model.nbytes < start.nbytes / 3
         dc.restore(model, zoo.build(name))
-        rows = json.loads((folder / "out.json").read_text())["rows"]
+        record = json.loads((folder / "out.json").read_text())
+        rows, tried = record["rows"], record["tried"]
+        assert [one["predicted_nats"] for one in tried] == sorted(one["predicted_nats"] for one in tried)
         assert [row["nbytes"] for row in rows] == [start.nbytes, model.nbytes, None]
         # What the file decodes to is what was measured.
         net, preprocessing = open_net(name, gdc=folder / "out.gdc").net, preprocessing_named("gluoncv:32")

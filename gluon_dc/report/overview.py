@@ -78,7 +78,7 @@ def sizes_table(nets) -> Table:
     rows += [None, *([f"general {name}, the paper's", None, count(nbytes), *[None] * 6]
                      for name, nbytes in REFERENCES.items())]
     headings = ["network", "weights", *(f"bytes\n{stage}" for stage in STAGES), "kept %", "bits", "ratio"]
-    notes = ("Pruned: kept weights as float32 with relative indices. Shared: codes of fixed width. Coded: the file.",
+    notes = ("Pruned: kept weights as float32 and a bitmap. Shared: codes of fixed width. Coded: the file.",
              *_weights_notes(nets))
     return Table("Sizes from stage to stage", headings, rows, notes, text_columns=2)
 

@@ -2,7 +2,7 @@
 
 What a setting costs is measured, each layer alone, as the divergence of the net's outputs; the costs of layers, and of
 pruning and sharing in one layer, are taken to add up. For a price of a byte each layer then takes what is cheapest for
-it, and the price is raised until the whole net, measured, has used up its budget of error.
+it. Whole nets at rising prices are measured, and the smallest is taken whose error is within the budget.
 """
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -21,8 +21,9 @@ from .sensitivity_run import identity
 from .staged import StagedNet
 
 KEPT = (0.9, 0.8, 0.7, 0.6, 0.5, 0.4)
-BITS = (2, 3, 4, 5, 6)
-STEPS = 10  # of the search for the price of a byte
+BITS = (2, 3, 4, 5, 6, 7)
+COSTS_NATS = tuple(0.005 * 1.4**i for i in range(20))  # predicted costs of the nets that are measured: to 3 nats
+FAR_POINTS = 5.0
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,11 @@ class Candidate:
     model: object
     error_percent: float
 
+    def summary(self) -> dict:
+        """Its bytes, the cost predicted for it and the error measured, as plain JSON types."""
+        return {"nbytes": self.model.nbytes, "predicted_nats": sum(one.cost_nats for one in self.options.values()),
+                "error_percent": self.error_percent}
+
 
 def compress_further(opened, images, record, args):
     """Choose on the first half within args.budget points of top-1 error, write args.output, compare on both halves.
@@ -58,14 +64,15 @@ def compress_further(opened, images, record, args):
     curves = _curves(opened, images, prober, list(moments), args)
     options = {name: _options(prober.layers[name], curves, start[name])
                for name in progress_bar(moments, len(moments), "coding each layer at each setting", "layer")}
-    best = _search(prober, options, start, record["dense"]["error_percent"] + args.budget)
+    best, tried = _search(prober, options, start, record["dense"]["error_percent"] + args.budget)
     model = replace(best.model, metadata=_metadata(opened, start, record, args))
     model.save(args.output)
     rows = compare(opened, images, prober, best, start, model, args)
     beside = Path(args.output).with_suffix(".json")
     write_record(beside, {"format": 1, "network": opened.name, "weights": opened.weights, "split": record["split"],
                           "budget_points": args.budget, "dense_nbytes": record["dense"]["nbytes"], "rows": rows,
-                          "layers": {name: vars(option) for name, option in best.options.items()}})
+                          "layers": {name: vars(option) for name, option in best.options.items()},
+                          "tried": [one.summary() for one in tried]})
     return "\n".join([layer_table(best.options, start, model), "",
                       comparison_text(rows, record["dense"]["nbytes"]), f"wrote {args.output} and {beside}"])
 
@@ -150,29 +157,41 @@ def _plain_nbytes(layer, kept, bits):
 
 
 def _search(prober, options, start, limit):
-    # Bisects the logarithm of the price of a byte; keeps the smallest file within the limit.
-    best = _candidate(prober, choose(options, 0.0), start)
-    prices = _prices(options)
-    if not prices:
-        return best
-    low, high = np.log(min(prices)), np.log(2 * max(prices))
-    with progress_steps(STEPS, "searching the price of a byte", "net") as progress:
-        for _ in range(STEPS):
-            middle = (low + high) / 2
-            found = _candidate(prober, choose(options, np.exp(middle)), start)
-            if found.error_percent <= limit:
-                low = middle
-                best = min(best, found, key=lambda one: one.model.nbytes)
-            else:
-                high = middle
+    # Nets of growing predicted cost, until one is far over the limit; then the last whose error, smoothed, is within.
+    found = [_candidate(prober, choose(options, 0.0), start)]
+    with progress_steps(len(COSTS_NATS), "searching the price of a byte", "net") as progress:
+        for nats in COSTS_NATS:
+            chosen = choose(options, price_of(options, nats))
+            if chosen != found[-1].options:
+                found.append(_candidate(prober, chosen, start))
             progress(1)
-    return best
+            if found[-1].error_percent > limit + FAR_POINTS:
+                break
+    # One image more or less is 0.4 points of 250: a net may be over or under the limit by luck, its neighbours say.
+    smooth = rising([one.error_percent for one in found])
+    return found[max([0] + [i for i, error in enumerate(smooth) if error <= limit])], found
 
 
-def _prices(options):
-    # At which each option becomes as good as leaving its layer (the first option) as it is.
-    return [one.cost_nats / (found[0].nbytes - one.nbytes) for found in options.values() for one in found
-            if one.nbytes < found[0].nbytes and one.cost_nats > 0]
+def price_of(options, nats):
+    """The highest price of a byte, in nats, at which the chosen options cost at most `nats` together."""
+    low, high = np.log(1e-15), np.log(1.0)
+    for _ in range(50):
+        middle = (low + high) / 2
+        cost = sum(one.cost_nats for one in choose(options, np.exp(middle)).values())
+        low, high = (middle, high) if cost <= nats else (low, middle)
+    return float(np.exp(low))
+
+
+def rising(values):
+    """The non-decreasing sequence nearest to the values in the mean square (pool adjacent violators)."""
+    blocks = []
+    for value in values:
+        blocks.append([value, 1])
+        while len(blocks) > 1 and blocks[-2][0] > blocks[-1][0]:
+            last, n = blocks.pop()
+            mean, m = blocks[-1]
+            blocks[-1] = [(mean * m + last * n) / (m + n), m + n]
+    return [mean for mean, n in blocks for _ in range(n)]
 
 
 def _candidate(prober, options, start):
