@@ -406,6 +406,42 @@ def test_masks_travel_with_saved_parameters(tmp_path):
     np.testing.assert_array_equal(again(x).asnumpy(), net(x).asnumpy())
 
 
+@pytest.mark.parametrize("sparsity, name, wrong", [
+    (0.0, "0.codes", 200), (0.95, "0.kept_codes", 200), (0.95, "0.positions", 10**6), (0.95, "0.positions", -1)])
+def test_codes_outside_their_codebook_are_not_loaded(tmp_path, sparsity, name, wrong):
+    net, x = make("dense")
+    dc.prune(net, sparsity=sparsity)
+    dc.quantize(net, 2)
+    before, predicted = dc.compress(net), net(x).asnumpy()
+    arrays = {key: parameter.data() for key, parameter in net._collect_params_with_prefix().items()}
+    limit = (int(np.prod(net[0].weight_shape)) if name == "0.positions" else net[0].codebook.shape[0]) - 1
+    arrays[name] = arrays[name].copy()
+    arrays[name].reshape((-1,))[0:1] = wrong
+    mx.nd.save(str(tmp_path / "net.params"), arrays)
+    with pytest.raises(ValueError, match=rf"{name[2:]}: expected whole numbers in 0..{limit}, got .*; load a file of"):
+        net.load_parameters(str(tmp_path / "net.params"))
+    assert dc.compress(net).dumps() == before.dumps()
+    np.testing.assert_array_equal(net(x).asnumpy(), predicted)
+
+
+def test_floats_are_no_codes(tmp_path):
+    net, _ = make("dense")
+    dc.quantize(net, 2)
+    arrays = {key: parameter.data() for key, parameter in net._collect_params_with_prefix().items()}
+    arrays["0.codes"] = arrays["0.codes"].astype("float32") > 0
+    mx.nd.save(str(tmp_path / "net.params"), arrays)
+    with pytest.raises(AssertionError, match="dtype"):
+        net.load_parameters(str(tmp_path / "net.params"), cast_dtype=True)
+
+
+def test_codes_that_were_written_past_the_check_are_not_compressed():
+    net, _ = make("dense")
+    dc.quantize(net, 2)
+    net[0].codes.data()[0, 0] = 200
+    with pytest.raises(ValueError, match="0.weight: largest code is 200, but the codebook has 4 entries"):
+        dc.compress(net)
+
+
 def test_restore_puts_the_same_bits_into_every_context_and_keeps_trainers_in_step():
     contexts = [mx.cpu(0), mx.cpu(1)]
     net, x = make("dense")

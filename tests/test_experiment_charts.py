@@ -64,6 +64,14 @@ class TestCompression:
         (line,) = lines_named(axes, "pruning + sharing")
         assert line.get_xydata().tolist() == [[3, -0.25], [4, 0]]
 
+    def test_by_validation_error_where_known(self):
+        points = [{"method": "svd", "nbytes": nbytes, "error_percent": error, "validation_error_percent": validation}
+                  for nbytes, error, validation in ((300, 0.9, 2.5), (400, 1.5, 2.0))]
+        dense = {"nbytes": 10_000, "error_percent": 1.0, "validation_error_percent": 2.0}
+        axes = experiment_figure(checked(points=points, dense=dense)).axes[0]
+        (line,) = lines_named(axes, "truncated SVD")
+        assert np.allclose(line.get_xydata(), [[3, 0.1], [4, -0.5]])  # where test errors chose, 400 bytes would lack
+
     def test_large_losses_are_cut_off(self):
         (axes,) = experiment_figure(checked()).axes
         assert axes.get_ylim()[0] == -5 and axes.get_xscale() == "log"

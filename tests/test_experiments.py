@@ -42,6 +42,9 @@ class TestCheck:
          'points[0]: neither "size_percent" nor the "nbytes" of "dense" is given'),
         ("compression", {"points": [{"method": "svd", "nbytes": 3, "error_percent": -1}]},
          "points[0]: error_percent is -1, expected 0..100"),
+        ("compression", {"points": [{"method": "svd", "nbytes": 3, "error_percent": 1,
+                                     "validation_error_percent": 101}]},
+         "points[0]: validation_error_percent is 101, expected 0..100"),
         ("starts", {"points": [{"start": "linear", "bits": 0, "error_percent": 1}]},
          "points[0]: bits is 0, expected 1..32"),
         ("starts", {"points": [{"start": "linear", "bits": 3, "error_percent": 1, "retrained": "yes"}]},
@@ -87,9 +90,33 @@ class TestCompression:
     def test_smallest_files_by_hand(self):
         # Dense: 10,000 bytes, 1 % error. Pruning 1.0 at 2000 and 1.5 at 1000; both: 1.0 at 400, 1.25 at 300.
         table = rows(experiment_tables(checked())[0])
-        assert ["pruning", "only", "20.00", "10.00", "10.00"] in table
-        assert ["pruning", "+", "sharing", "4.00", "3.00", "3.00"] in table
-        assert ["truncated", "SVD", "-", "50.00", "50.00"] in table
+        assert ["pruning", "only", "20.00", "1.00", "10.00", "1.50", "10.00", "1.50"] in table
+        assert ["pruning", "+", "sharing", "4.00", "1.00", "3.00", "1.25", "3.00", "1.25"] in table
+        assert ["truncated", "SVD", "-", "-", "50.00", "1.50", "50.00", "1.50"] in table
+        assert "somewhat better than they are" in str(experiment_tables(checked())[0])
+
+    def test_validation_errors_choose_where_all_have_them(self):
+        # By validation error the file of 400 bytes loses nothing; by test error it would be that of 300.
+        record = checked(points=self.two_files(2.0), dense=self.DENSE)
+        smallest, points = experiment_tables(record)
+        assert smallest.rows == [["truncated SVD", "4.00", "1.50", "3.00", "0.90", "3.00", "0.90"]]
+        assert smallest.notes[0] == ("Loss: points of validation error against the dense net's 2.00 %; the error shown "
+                                     "chose nothing.")
+        assert [row[2] for row in points.rows] == ["best", "best"] and points.headings[6] == "validation\nerror %"
+        assert [point["nbytes"] for point in frontier(record.points, record.chosen_by)] == [300, 400]
+        assert [point["nbytes"] for point in frontier(record.points)] == [300]
+
+    def test_one_point_without_a_validation_error_leaves_the_choice_to_the_error(self):
+        smallest, points = experiment_tables(checked(points=self.two_files(None), dense=self.DENSE))
+        assert smallest.rows == [["truncated SVD", "3.00", "0.90", "3.00", "0.90", "3.00", "0.90"]]
+        assert [row[2] for row in points.rows] == ["best", ""]
+
+    DENSE = {"nbytes": 10_000, "error_percent": 1.0, "validation_error_percent": 2.0}
+
+    @staticmethod
+    def two_files(validation):
+        return [{"method": "svd", "nbytes": 400, "error_percent": 1.5, "validation_error_percent": validation},
+                {"method": "svd", "nbytes": 300, "error_percent": 0.9, "validation_error_percent": 2.5}]
 
     def test_points(self):
         lines = rows(experiment_tables(checked())[1])

@@ -8,6 +8,7 @@ pytest.importorskip("PIL")
 
 from gluon_dc.data import preprocessing_named  # noqa: E402
 from gluon_dc.training.image_data import find_data, held_out, in_memory, open_splits  # noqa: E402
+from image_sets import image_bytes, make_csv, picture  # noqa: E402
 from photographs import write_images, write_set  # noqa: E402
 
 CLASSES = ("ant", "bee", "cat")
@@ -15,6 +16,18 @@ CLASSES = ("ant", "bee", "cat")
 
 def names(part):
     return {tuple(Path(part.name(i)).parts[-3:]) for i in range(len(part))}
+
+
+def write_record_set(folder, extra=b""):
+    """train.rec of two classes with five images each, val.rec with one each; `extra` goes behind the last one."""
+    recordio = pytest.importorskip("mxnet").recordio
+    folder.mkdir(exist_ok=True)
+    for split, count in (("train", 10), ("val", 2)):
+        writer = recordio.MXRecordIO(str(folder / f"{split}.rec"), "w")
+        for i in range(count):
+            data = image_bytes(picture(i)) + extra * (i == count - 1)
+            writer.write(recordio.pack(recordio.IRHeader(0, float(i % 2), i, 0), data))
+        writer.close()
 
 
 def test_a_tenth_of_every_class_is_held_out():
@@ -63,6 +76,59 @@ def test_test_images_elsewhere_take_the_classes_of_the_training_images(tmp_path)
     assert splits.test.labels.tolist() == [2] * 4 and splits.test.classes == splits.train.classes
 
 
+def test_with_test_images_elsewhere_val_is_the_validation_part(tmp_path):
+    data = write_set(tmp_path / "set")
+    write_images(tmp_path / "other", CLASSES, 4)
+    splits = open_splits(data, test=tmp_path / "other")
+    assert [len(part) for part in (splits.train, splits.validation, splits.test)] == [42, 15, 12]
+    assert f"validation: 15 of {data / 'val'}; test: 12 of {tmp_path / 'other'}" in splits.note
+    write_images(data / "test", CLASSES, 2)
+    assert names(open_splits(data, test=tmp_path / "other").validation) == names(splits.validation)
+    assert names(open_splits(data, test=tmp_path / "other").test) == names(splits.test)
+
+
+def test_val_given_as_the_test_images_leaves_the_validation_part_to_be_held_out(tmp_path):
+    data = write_set(tmp_path / "set")
+    (tmp_path / "link").symlink_to(data / "val")
+    for test in (data / "val", tmp_path / "link"):
+        splits = open_splits(data, test=test)
+        assert [len(part) for part in (splits.train, splits.validation, splits.test)] == [39, 3, 15]
+
+
+def test_an_image_in_two_parts_is_refused(tmp_path):
+    data = write_set(tmp_path / "set")
+    with pytest.raises(ValueError, match=r"train: 42 of the test images are training images too \(.*0.png, .*, "
+                                         r"\.\.\.\): give parts that share no image"):
+        open_splits(data, test=data / "train")
+    (data / "val" / "ant" / "9.png").symlink_to(data / "train" / "ant" / "0.png")
+    with pytest.raises(ValueError, match=r"1 of the test images are (training|validation) images too "
+                                         r"\(.*train/ant/0.png\)"):
+        open_splits(data)
+    write_images(data / "test", CLASSES, 2)
+    with pytest.raises(ValueError, match="val: 1 of the validation images are training images too"):
+        open_splits(data)
+
+
+def test_a_record_in_two_parts_is_refused(tmp_path):
+    write_record_set(tmp_path)
+    splits = open_splits(tmp_path)
+    assert [len(part) for part in (splits.train, splits.validation, splits.test)] == [8, 2, 2]
+    (tmp_path / "link.rec").symlink_to(tmp_path / "train.rec")
+    with pytest.raises(ValueError, match=r"link.rec: 10 of the test images are training and validation images too "
+                                         r"\(.*train.rec, record at byte"):
+        open_splits(tmp_path / "train.rec", test=tmp_path / "link.rec")
+
+
+def test_an_image_twice_in_a_list_is_refused(tmp_path):
+    rows = [(f"{name}{i}.png", name) for name in CLASSES for i in range(3)]
+    path = make_csv(tmp_path, "list", rows)
+    assert len(open_splits(path).train) == 3
+    path.write_text(path.read_text() + f"ant1.png,bee\n{tmp_path}/images/ant2.png,ant\n")
+    with pytest.raises(ValueError, match=r"list.csv: lists 2 images more than once \(.*ant1.png, .*ant2.png\): "
+                                         "keep one line"):
+        open_splits(path)
+
+
 def test_a_name_is_looked_for_in_the_data_folder(tmp_path, monkeypatch):
     write_set(tmp_path / "bugs")
     monkeypatch.setenv("GLUON_DC_DATA", str(tmp_path))
@@ -89,6 +155,36 @@ def test_the_digest_follows_names_labels_and_parts(tmp_path):
     assert splits.digest() == open_splits(write_set(tmp_path / "b" / "a")).digest()
     assert splits.digest() != open_splits(tmp_path / "a", seed=1).digest()
     assert splits.digest() != open_splits(write_set(tmp_path / "c", train=13)).digest()
+
+
+def test_the_digest_follows_classes_folders_and_sizes(tmp_path):
+    digest = open_splits(write_set(tmp_path / "a")).digest()
+    renamed = write_set(tmp_path / "b")
+    for part in ("train", "val"):
+        (renamed / part / "bee").rename(renamed / part / "bus")
+    assert open_splits(renamed).digest() != digest
+    more = write_set(tmp_path / "c")
+    (more / "synsets.txt").write_text("ant\nbee\ncat\ndog\n")
+    assert open_splits(more).digest() != digest
+    with open(tmp_path / "a" / "val" / "cat" / "3.png", "ab") as file:
+        file.write(b" ")
+    assert open_splits(tmp_path / "a").digest() != digest
+
+
+def test_the_digest_of_records_follows_their_sizes(tmp_path):
+    digests = []
+    for folder, extra in (("a", b""), ("b", b""), ("c", b" ")):
+        write_record_set(tmp_path / folder, extra)
+        digests.append(open_splits(tmp_path / folder).digest())
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_the_digest_of_a_list_follows_its_folder_not_where_that_is(tmp_path, monkeypatch):
+    for folder in ("a", "b"):
+        make_csv(tmp_path / folder, "list", [(f"{name}{i}.png", name) for name in CLASSES for i in range(3)])
+    digest = open_splits(tmp_path / "a" / "list.csv").digest()
+    monkeypatch.chdir(tmp_path / "b")
+    assert open_splits("list.csv").digest() == digest == open_splits(tmp_path / "b" / "list.csv").digest()
 
 
 def test_images_in_memory_are_what_evaluation_cuts_out(tmp_path):

@@ -12,8 +12,10 @@ from PIL import Image
 
 from gluon_dc.data import (
     ImageError, Preprocessing, batches, cropped, from_arrays, half, open_images, preprocessing_for, preprocessing_named)
+from gluon_dc.data import preprocessing
 from gluon_dc.data.image_files import decode_image
 from gluon_dc.data.image_lists import read_classes
+from gluon_dc.data.preprocessing import resized
 from gluon_dc.data.recordio import MAGIC, RecordFile, read_record_list
 
 TINY = Preprocessing("tiny", 16, 12, (10.0, 20.0, 30.0), (2.0, 4.0, 5.0))
@@ -51,6 +53,14 @@ class TestFolder:
         make_folder(tmp_path, {"ant": 1, "bee": 0})
         assert open_images(tmp_path).note.endswith("; without images: bee")
 
+    def test_numbers_are_sorted_as_numbers(self, tmp_path):
+        make_folder(tmp_path, {str(name): 1 for name in range(1, 13)})
+        images = open_images(tmp_path)
+        assert images.classes == tuple(str(name) for name in range(1, 13))
+        assert [images.name(i).split("/")[-2] for i in range(12)] == [images.classes[i] for i in images.labels]
+        make_folder(tmp_path, {"x": 1})
+        assert open_images(tmp_path).classes[:4] == ("1", "10", "11", "12")
+
     def test_other_files_are_left_alone(self, tmp_path):
         make_folder(tmp_path, {"ant": 1})
         (tmp_path / "ant" / "readme.txt").write_text("no image")
@@ -78,6 +88,32 @@ class TestCsv:
         train, val = (open_images(tmp_path, split=split) for split in ("train", "val"))
         assert train.classes == val.classes == ("ant", "bee", "cat")
         assert train.labels.tolist() == [2, 0, 2] and val.labels.tolist() == [1]
+
+    def test_whole_numbers_are_the_labels(self, tmp_path):
+        path = make_csv(tmp_path, "list", [(f"{label}.png", label) for label in (0, 10, 2, 11, 1)])
+        images = open_images(path)
+        assert images.labels.tolist() == [0, 10, 2, 11, 1]
+        assert images.classes == tuple(str(label) for label in range(12))
+        assert open_images(path, ["11", "10", "2", "1", "0"]).labels.tolist() == [4, 1, 2, 0, 3]
+
+    def test_numbers_of_all_splits(self, tmp_path):
+        train = make_csv(tmp_path, "train", [("a.png", 2), ("b.png", 0)])
+        make_csv(tmp_path, "val", [("c.png", 12)])
+        assert open_images(train).labels.tolist() == [2, 0] and len(open_images(train).classes) == 13
+
+    def test_numbers_with_leading_zeros_are_names(self, tmp_path):
+        images = open_images(make_csv(tmp_path, "list", [("a.png", "0100"), ("b.png", "099"), ("c.png", "7")]))
+        assert images.classes == ("7", "099", "0100") and images.labels.tolist() == [2, 1, 0]
+
+    @pytest.mark.parametrize("label, shown", [("100000", "100000"), ("9" * 5000, "9" * 20)])
+    def test_numbers_too_large(self, tmp_path, label, shown):
+        path = make_csv(tmp_path, "list", [("a.png", "99999"), ("b.png", "0")])
+        assert len(open_images(path).classes) == 100_000
+        path.write_text(f"filename,label\na.png,1\nb.png,{label}\n")
+        with pytest.raises(ValueError, match=f"list.csv: has the label {shown}, but labels that are numbers are "
+                                             "positions in a list of classes, at most 99999: correct it, or give"):
+            open_images(path)
+        assert open_images(path, ["1", label]).labels.tolist() == [0, 1]
 
     def test_column_order_spaces_blank_lines_and_bom(self, tmp_path):
         make_csv(tmp_path, "list", self.ROWS)
@@ -127,6 +163,26 @@ class TestRecordIO:
         (tmp_path / "val.rec").write_bytes(record(image_bytes(picture(1)), 1.0))
         (tmp_path / "synsets.txt").write_text("ant\nbee\ncat\n")
         assert open_images(tmp_path, split="val").classes == ("ant", "bee", "cat")
+
+    def test_labels_too_large_without_classes(self, tmp_path):
+        path = tmp_path / "a.rec"
+        path.write_bytes(record(image_bytes(picture(1)), 99_999.0))
+        assert len(open_images(path).classes) == 100_000
+        path.write_bytes(record(image_bytes(picture(1)), 100_000.0))
+        with pytest.raises(ValueError, match="a.rec: has the label 100000, but labels that are numbers are positions"):
+            open_images(path)
+
+    def test_the_last_record_cut_short(self, tmp_path):
+        whole = record(image_bytes(picture(1)))
+        path = tmp_path / "a.rec"
+        # Zeros at the end fill up to 4 bytes; the data itself is 1 byte short below.
+        data = whole[:8 + (struct.unpack_from("<I", whole, 4)[0] & (2**29 - 1))]
+        path.write_bytes(whole + data)
+        assert len(open_images(path)) == 2
+        path.write_bytes(whole + data[:-1])
+        with pytest.raises(ImageError, match=rf"a.rec: cut short: {len(data) - 8:,} bytes expected at byte "
+                                             rf"{len(whole) + 8:,}, the file has"):
+            open_images(path)
 
     @pytest.mark.parametrize("data, message", [
         (b"", "is empty, expected records of images"),
@@ -303,6 +359,21 @@ class TestPreprocessing:
     def test_centre_brings_the_shorter_side_to_size(self, height, width):
         image = np.full((height, width, 3), 77, np.uint8)
         assert (TINY.centre(image) == 77).all() and TINY.centre(image).shape == (12, 12, 3)
+
+    @pytest.mark.parametrize("height, width", [(1, 6000), (6000, 1)])
+    def test_centre_of_a_line_takes_little_memory(self, monkeypatch, height, width):
+        sizes = []
+        monkeypatch.setattr(preprocessing, "resized", lambda image, *size: sizes.append(size) or resized(image, *size))
+        image = np.zeros((height, width, 3), np.uint8)
+        image.reshape(-1, 3)[2992:3008] = 9
+        assert (TINY.centre(image) == 9).all() and sizes == [(16, 256) if height == 1 else (256, 16)]
+
+    @pytest.mark.parametrize("height, width", [(40, 33), (90, 8), (10, 160), (30, 400)])
+    def test_centre_is_cut_out_of_the_whole_image(self, height, width):
+        image = picture(2, height, width)
+        large = resized(image, *(max(16, round(side * 16 / min(height, width))) for side in (height, width)))
+        top, left = (side - 12 >> 1 for side in large.shape[:2])
+        assert np.array_equal(TINY.centre(image), large[top:top + 12, left:left + 12])
 
     @pytest.mark.parametrize("height, width", [(20, 24), (1, 1), (3, 200), (64, 64)])
     def test_random_parts(self, height, width):

@@ -1,6 +1,7 @@
 """tools/import_net.py on small networks, on an AlexNet of the format, and on the authors' SqueezeNet."""
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +80,39 @@ def test_bad_input_is_one_line_and_nothing_is_written(tiny, capsys, arguments, m
     code, out, err = run(capsys, *arguments, "-o", folder / "out.gdc")
     assert code == 1 and out == "" and re.search(message, err) and err.count("\n") == 1
     assert err.startswith("import_net.py: error: ") and not (folder / "out.gdc").exists()
+
+
+@pytest.mark.parametrize("output", ["tiny.net", "images/../tiny.net", "link"])
+def test_the_input_is_not_overwritten(tiny, capsys, output):
+    folder, name = tiny
+    (folder / "link").symlink_to("tiny.net")
+    before = (folder / "tiny.net").read_bytes()
+    code, _, err = run(capsys, folder / "tiny.net", "--model", name, "-o", folder / output)
+    assert code == 1 and "-o is the same file as the .net file to read" in err and err.count("\n") == 1
+    assert (folder / "tiny.net").read_bytes() == before
+
+
+@pytest.mark.parametrize("where", ["dumps", "read_net"])
+def test_nothing_is_written_that_does_not_decode(tiny, capsys, monkeypatch, where):
+    folder, name = tiny
+    (folder / "out.gdc").write_bytes(b"an earlier file")
+    from gluon_dc.models import net_format
+    read_net, dumps = net_format.read_net, dc.CompressedModel.dumps
+
+    def other_read(source, shapes):
+        coded, biases = read_net(source, shapes)
+        return coded, {layer: bias + 1 for layer, bias in biases.items()}
+
+    def other_dumps(model):
+        return dumps(replace(model, tensors={**model.tensors, "output.bias": model.tensors["output.bias"] + 1}))
+
+    if where == "dumps":
+        monkeypatch.setattr(dc.CompressedModel, "dumps", other_dumps)
+    else:
+        monkeypatch.setattr(net_format, "read_net", other_read)
+    code, out, err = run(capsys, folder / "tiny.net", "--model", name, "-o", folder / "out.gdc")
+    assert code == 1 and out == "" and "does not decode to" in err and err.count("\n") == 1
+    assert (folder / "out.gdc").read_bytes() == b"an earlier file"
 
 
 def test_open_shapes_are_resolved(tmp_path):

@@ -4,11 +4,13 @@ import pytest
 from report_inputs import small_model, small_result, write_run, zoo_sizes
 
 from gluon_dc.report.cards import cards
+from gluon_dc.report.comparison import accounting_table, summary_table
 from gluon_dc.report.inputs import read_inputs
 from gluon_dc.report.nets import NetSizes
 from gluon_dc.report.overview import (
     bits_table, methods_table, nets_of, overview_table, run_labels, runs_of, sizes_table,
 )
+from gluon_dc.report.paper import CAFFE_ALEXNET
 from gluon_dc.report.tables import size_text
 
 
@@ -110,14 +112,64 @@ class TestTable7:
         table = methods_table([NetSizes("x", "x", "", {"dense": 9})])
         assert len(table.rows) == 8 and table.notes[0].startswith("No AlexNet is among the inputs")
 
-    @pytest.mark.parametrize("dataset, errors", [("imagenet", ["1.75", "0.50"]), ("mnist", [None, None])])
-    def test_errors_only_on_imagenet(self, tmp_path, dataset, errors):
+    def test_errors_on_imagenet(self, tmp_path):
+        items = self.alexnet_run(tmp_path, "imagenet")
+        assert methods_table(nets_of(items), runs_of(items)).rows[-1][1:4] == ["ours", "1.75", "0.50"]
+
+    def test_other_data_is_left_out(self, tmp_path):
+        items = self.alexnet_run(tmp_path, "mnist")
+        table = methods_table(nets_of(items), runs_of(items))
+        assert len(table.rows) == 8
+        assert table.notes == ("Left out, as it is of other data than ImageNet: AlexNet on MNIST (not ImageNet).",)
+
+    def test_the_authors_alexnet_is_the_papers(self, tmp_path):
+        small_model(metadata={"network": CAFFE_ALEXNET}).save(tmp_path / "m.gdc")
+        items = read_inputs([tmp_path / "m.gdc"])
+        table = methods_table(nets_of(items), runs_of(items))
+        assert table.rows[-1][:2] == ["Pruning + quantization + Huffman", "ours"] and table.notes == ()
+        assert [row[1] for row in overview_table(items).rows][-1] == "paper"
+        assert overview_table(items).notes == ()
+
+    @staticmethod
+    def alexnet_run(tmp_path, dataset):
         folder = write_run(tmp_path / "a")
         result = {**small_result(small_model(), dataset), "network": "alexnet"}
         result["stages"][-1]["test_top5_error_percent"] = 0.5
         (folder / "result.json").write_text(json.dumps(result))
-        items = read_inputs([folder])
-        assert methods_table(nets_of(items), runs_of(items)).rows[-1][1:4] == ["ours", *errors]
+        return read_inputs([folder])
+
+
+class TestFilesOnOtherData:
+    """A .gdc without a result.json says itself on what it was trained."""
+
+    @pytest.mark.parametrize("given, data", [
+        ({"dataset": "mini-imagenet-18", "classes": 18}, "on mini-imagenet-18 (not ImageNet)"),
+        ({"classes": ["a\n"]}, "on other classes (not ImageNet)"),
+        ({"dataset": "mini-imagenet-18"}, "on mini-imagenet-18 (not ImageNet)"),
+        ({"dataset": "imagenet", "classes": 18}, "on imagenet, 18 classes (not ImageNet)"),
+        ({"classes": 18}, "on 18 classes (not ImageNet)"),
+    ])
+    def test_is_told_everywhere(self, tmp_path, given, data):
+        small_model(metadata={"network": "alexnet", **given}).save(tmp_path / "m.gdc")
+        items = read_inputs([tmp_path / "m.gdc"])
+        (run,) = items
+        assert run.label == f"AlexNet {data}, m.gdc"
+        (card,) = cards(items)
+        assert card.where == f"{data}, m.gdc" and dict(card.lines)["the paper's, other data"] == "35×"
+        warning = "The paper's rows are for ImageNet: this is another data set, not comparable."
+        assert warning in overview_table(items).notes
+        assert all(warning in section for section in (
+            str(accounting_table(run.title, None, run.model)), str(summary_table(run.title, None, run.model))))
+        table = methods_table(nets_of(items), items)
+        assert len(table.rows) == 8 and table.notes[0].startswith("Left out, as it is of other data than ImageNet: Ale")
+
+    @pytest.mark.parametrize("given", [{}, {"dataset": "imagenet"}, {"classes": 1000}])
+    def test_nothing_or_the_papers_is_no_other_data(self, tmp_path, given):
+        small_model(metadata={"network": "alexnet", **given}).save(tmp_path / "m.gdc")
+        items = read_inputs([tmp_path / "m.gdc"])
+        (card,) = cards(items)
+        assert dict(card.lines)["the paper's ratio"] == "35×" and "not comparable" not in str(overview_table(items))
+        assert len(methods_table(nets_of(items), items).rows) == 9
 
 
 class TestCards:

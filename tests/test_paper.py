@@ -1,6 +1,7 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 from report_inputs import ROOT
 
@@ -100,6 +101,20 @@ class TestAgainstTheTranscription:
         ]
 
 
+def test_the_authors_alexnet_is_the_papers_with_children_of_its_own():
+    caffe_alexnet = pytest.importorskip("gluon_dc.models.caffe_alexnet")
+    assert caffe_alexnet.NAME == paper.CAFFE_ALEXNET and caffe_alexnet.NAME not in paper.VARIANTS
+    assert paper_network(caffe_alexnet.NAME) is TABLE1["alexnet"]
+    assert paper_table(caffe_alexnet.NAME) is LAYER_TABLES["alexnet"]
+    parameters = caffe_alexnet.alexnet()._collect_params_with_prefix()
+    names = paper_layer_names(caffe_alexnet.NAME)
+    assert list(names) == [name for name in parameters if name.endswith("weight")]
+    sizes = {layer: int(np.prod(parameters[name].shape)) for name, layer in names.items()}
+    for row in LAYER_TABLES["alexnet"].rows[:-1]:
+        printed = int(row.weights.removesuffix("K").removesuffix("M")) * (1e3 if row.weights.endswith("K") else 1e6)
+        assert sizes[row.layer] == pytest.approx(printed, rel=0.03)
+
+
 class TestLayerNames:
     def test_by_hand(self):
         assert paper_layer_names("lenet-5")["2.weight"] == "conv2"
@@ -107,7 +122,7 @@ class TestLayerNames:
         assert names["features.0.weight"] == "conv1" and names["features.9.weight"] == "fc6"
         assert names["output.weight"] == "fc8" and len(paper_layer_names("vgg16")) == 16
 
-    @pytest.mark.parametrize("network", LAYER_TABLES)
+    @pytest.mark.parametrize("network", [*LAYER_TABLES, paper.CAFFE_ALEXNET])
     def test_the_models_agree(self, network):
         zoo = pytest.importorskip("gluon_dc.models.zoo")
         assert paper_layer_names(network) == zoo.layer_names(network)

@@ -46,6 +46,13 @@ def test_quality_times_standard_deviation():
     np.testing.assert_array_equal(weight_of(net), [[0, 0, 3, -3]])
 
 
+@pytest.mark.parametrize("kind", ["threshold", "quality"])
+def test_minus_zero_prunes_no_more_than_zero(kind):
+    net = one_layer(EXAMPLE)
+    dc.prune(net, **{kind: -0.0})
+    np.testing.assert_array_equal(weight_of(net), np.float32(EXAMPLE))
+
+
 def test_global_ranks_all_layers_together():
     net = gluon.nn.HybridSequential()
     net.add(gluon.nn.Dense(1, in_units=4, use_bias=False), gluon.nn.Dense(4, in_units=1, use_bias=False))
@@ -194,6 +201,20 @@ def test_masks_saved_as_floats_are_read(tmp_path):
     again.load_parameters(str(tmp_path / "old.params"))
     np.testing.assert_array_equal(again(x).asnumpy(), net(x).asnumpy())
     assert again[0].mask.data().dtype == np.uint8
+
+
+@pytest.mark.parametrize("wrong", [0.5, 2.0, -1.0, np.nan])
+@pytest.mark.parametrize("cast", [False, True])
+def test_floats_that_are_no_mask_are_refused(tmp_path, wrong, cast):
+    net, _ = make("dense")
+    dc.prune(net, sparsity=0.5)
+    arrays = {name: parameter.data().astype("float32") for name, parameter in net._collect_params_with_prefix().items()}
+    arrays["0.mask"][0, 0] = wrong
+    mx.nd.save(str(tmp_path / "net.params"), arrays)
+    before = net[0].mask.data().asnumpy()
+    with pytest.raises(AssertionError, match="dtype"):
+        net.load_parameters(str(tmp_path / "net.params"), cast_dtype=cast)
+    np.testing.assert_array_equal(net[0].mask.data().asnumpy(), before)
 
 
 @pytest.mark.parametrize("kvstore", ["device", "local"])

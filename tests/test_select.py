@@ -91,6 +91,7 @@ def test_at_least():
     assert keep_at_least(score, 0.3).tolist() == [[True, True], [False, True]]
     assert keep_at_least(score, 0.3, np.uint8([[0, 1], [1, 1]])).tolist() == [[False, True], [False, True]]
     assert keep_at_least(score, 0).all() and keep_at_least(score, 1e-60).all()
+    assert keep_at_least(score, -0.0).all() and keep_at_least(score, np.float32(-0.0)).all()
     assert not keep_at_least(score, 1e39).any() and not keep_at_least(score, np.inf).any()
     assert keep_at_least(np.zeros((0, 2), np.float32), 1).shape == (0, 2)
 

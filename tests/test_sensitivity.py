@@ -147,7 +147,15 @@ class TestMeasure:
 
     @pytest.mark.parametrize("text, message", [
         ("{", "no JSON"), ("[]", r"its format is \[\], this run's 1"),
-        ('{"format": 1, "experiment": "sensitivity", "seed": 5}', "is of another run: its seed is 5, this run's 0")])
+        ('{"format": 1, "experiment": "sensitivity", "seed": 5}', "is of another run: its seed is 5, this run's 0"),
+        ('{"format": 1, "experiment": "sensitivity", "seed": 0}', "is damaged: its points are no list: remove it, or"),
+        *(('{"format": 1, "experiment": "sensitivity", "seed": 0, "points": %s}' % points, "is damaged: its points "
+           f"{wrong}") for points, wrong in [
+               ("{}", "are no list"), ("[5]", "have no layer, kind or measured numbers at point 0"),
+               ('[{"layer": "a", "kind": "bits", "error_percent": 1, "divergence_nats": 1}]', "have no layer, kind"),
+               ('[{"layer": "a", "kind": "bits", "value": [], "error_percent": 1, "divergence_nats": 1}]', "have no"),
+               ('[{"layer": "a", "value": 1, "error_percent": 1, "divergence_nats": 1}]', "have no layer"),
+               ('[{"layer": "a", "kind": "bits", "value": 2}]', "have no layer, kind or measured numbers")])])
     def test_a_file_of_something_else(self, net, images, tmp_path, text, message):
         (tmp_path / "s.json").write_text(text)
         with pytest.raises(ValueError, match="s.json: .*" + message):
@@ -229,3 +237,32 @@ class TestTool:
         with pytest.raises(SystemExit):
             self.run(capsys, folder, name, "--bits", "x")
         assert "expected numbers with commas between, got 'x'" in capsys.readouterr().err
+
+    @pytest.mark.parametrize("arguments, message", [
+        (["-o", "s.json"], "s.json: -o is the same file as --json"),
+        (["-o", "s.gdc"], "s.json: the comparison, beside -o, is the same file as --json"),
+        (["-o", "s-reconstructed.json"], "-o is the same file as the points with reconstruction, beside --json,"),
+        (["-o", "s-reconstructed.gdc"], "beside -o, is the same file as the points with reconstruction, beside --json"),
+        (["-o", "new.json"], "new.json: the comparison, beside -o, is the same file as -o"),
+        (["-o", "tiny.params"], "tiny.params: -o is the same file as --params"),
+        (["-o", "link"], "link: -o is the same file as --params"),
+        (["--json", "tiny.params"], "tiny.params: --json is the same file as --params")])
+    def test_no_file_is_written_over_another(self, tiny, capsys, monkeypatch, arguments, message):
+        folder, name = tiny
+        (folder / "link").symlink_to("tiny.params")
+        before = (folder / "tiny.params").read_bytes()
+        monkeypatch.setattr(tool, "images_of", lambda args: pytest.fail("it has begun to work"))
+        code, _, err = self.run(capsys, folder, name, arguments[0], folder / arguments[1])
+        assert code == 1 and message in err and err.count("\n") == 1
+        assert (folder / "tiny.params").read_bytes() == before and not (folder / "s.json").exists()
+
+    def test_nor_over_the_gdc_file(self, tiny, capsys):
+        folder, name = tiny
+        dc.compress(zoo.load_params(folder / "tiny.params", zoo.build(name)), metadata={"network": name}).save(
+            folder / "in.gdc")
+        before = (folder / "in.gdc").read_bytes()
+        for output, json_file in (("in.gdc", "s.json"), ("other.gdc", "in.gdc")):
+            code = tool.main(["--gdc", str(folder / "in.gdc"), "--data", str(folder / "images"), "--json",
+                              str(folder / json_file), "-o", str(folder / output)])
+            assert code == 1 and "is the same file as --gdc: give another name" in capsys.readouterr().err
+        assert (folder / "in.gdc").read_bytes() == before

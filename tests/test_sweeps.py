@@ -14,6 +14,7 @@ from gluon_dc.models import LAYER_NAMES, get_model  # noqa: E402
 from gluon_dc.nn.svd import truncate  # noqa: E402
 from gluon_dc.report.experiments import check_experiment  # noqa: E402
 from gluon_dc.training import sweeps  # noqa: E402
+from gluon_dc.training.folders import locked  # noqa: E402
 from gluon_dc.training.sweep_points import keys_of, label_of  # noqa: E402
 from gluon_dc.training.sweep_settings import DEFAULT_POINTS, sweep_settings_for  # noqa: E402
 from gluon_dc.training.sweeps import run_sweep  # noqa: E402
@@ -230,7 +231,7 @@ class TestGoingOn:
 
     def test_a_folder_in_use_is_refused(self, done, data):
         folder, _ = done["starts"]
-        with sweeps._locked(folder), pytest.raises(ValueError, match="another process is at work in it"):
+        with locked(folder), pytest.raises(ValueError, match="another process is at work in it"):
             run_sweep(settings("starts"), data, folder)
 
     def test_what_a_killed_write_left_is_deleted(self, data, tmp_path):

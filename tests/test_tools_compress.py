@@ -82,7 +82,7 @@ class TestLists:
 
     def test_layers(self, capsys):
         assert compress.main(["--model", "squeezenet1.1", "--list-layers"]) == 0
-        assert re.search(r"^output.0.weight +- +1000x512x1x1 +512,000 +0.7 +6 +-$", capsys.readouterr().out, re.M)
+        assert re.search(r"^output.0.weight +- +1000x512x1x1 +512,000 +0.8 +6 +-$", capsys.readouterr().out, re.M)
 
 
 class TestErrors:

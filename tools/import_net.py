@@ -14,6 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from gluon_dc.report.command import run_command  # noqa: E402
+from gluon_dc.training.folders import check_apart  # noqa: E402
 from gluon_dc.training.net_options import set_threads  # noqa: E402
 
 
@@ -40,12 +41,14 @@ def parse_args(argv):
 
 
 def import_file(args):
-    """Write OUT.gdc, read it back, and print the sizes."""
+    """Write OUT.gdc once its bytes are known to decode to the same weights, and print the sizes."""
+    check_apart([("-o", args.output)], [("the .net file to read", args.input)])
     set_threads(1)
     from gluon_dc.data import preprocessing_named
     from gluon_dc.models import zoo
     from gluon_dc.models.net_import import import_net
     from gluon_dc.nn import restore
+    from gluon_dc.training import one_shot
     from gluon_dc.training.net_shapes import net_shapes
     preprocessing_named(args.preprocessing)
     net = zoo.build(args.model, args.classes)
@@ -54,24 +57,24 @@ def import_file(args):
                 "preprocessing": args.preprocessing}
     model = import_net(args.input, shapes, not args.keep_channels, args.coder, metadata)
     restore(model, net)
-    model.save(args.output)
-    check_written(args, shapes)
+    check_restored(args, net, shapes)
+    model = one_shot.write_verified(args.output, model, net)
     print(describe(args, model))
 
 
-def check_written(args, shapes):
-    """Raise ValueError unless the written file decodes to the weights of the .net file, bit for bit."""
-    from gluon_dc.coding import load
+def check_restored(args, net, shapes):
+    """Raise ValueError unless the net has the weights of the .net file, bit for bit."""
+    from gluon_dc.models import zoo
     from gluon_dc.models.net_format import read_net
     coded, biases = read_net(args.input, shapes)
     expected = {name: tensor.decode() for name, tensor in coded.items()} | biases_by_name(biases)
     first = next(iter(coded))
     if not args.keep_channels:
         expected[first] = expected[first][:, ::-1]
-    for name, array in load(args.output).decode().items():
-        if array.tobytes() != expected[name].tobytes():
-            raise ValueError(f"{args.output}: {name} does not decode to the weights of {args.input}: please report "
-                             "this with the file")
+    for name, parameter in zoo.named_parameters(net).items():
+        if parameter.data().asnumpy().tobytes() != expected[name].tobytes():
+            raise ValueError(f"{args.input}: {name} does not decode to its weights; nothing was written: please "
+                             "report this with the file")
 
 
 def biases_by_name(biases):

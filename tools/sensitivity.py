@@ -62,6 +62,8 @@ def run(args):
     """Measure; with --output, compress."""
     set_threads(args.threads)
     check_folders(args.json, args.output)
+    from gluon_dc.training.allocate import check_files, compress_further
+    check_files(args)
     if not args.budget >= 0:
         raise ValueError(f"--budget must be at least 0 points, got {args.budget:g}")
     images = images_of(args)
@@ -70,7 +72,6 @@ def run(args):
     text, record = measure_layers(opened, images, args)
     print(text)
     if args.output:
-        from gluon_dc.training.allocate import compress_further
         print(compress_further(opened, images, record, args))
 
 

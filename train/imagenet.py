@@ -32,8 +32,9 @@ def parser():
     result.add_argument("--data", required=True, metavar="PATH", help="folder with train and val, each a .csv list "
                         "(filename,label), a folder with a folder of images a class, or a .rec file; or one of these "
                         "alone; or the name of a folder in $GLUON_DC_DATA")
-    result.add_argument("--test", metavar="PATH", help="images for the final test (default: val of --data, else its "
-                        "test, else a tenth of each class)")
+    result.add_argument("--test", metavar="PATH", help="images for the final test; val of --data, where it has "
+                        "one, is for validation then (default: val of --data, else its test, else a tenth of each "
+                        "class)")
     start = result.add_mutually_exclusive_group(required=True)
     start.add_argument("--gdc", metavar="FILE", help="start from the weights of a .gdc file")
     start.add_argument("--params", metavar="FILE", help="start from a .params file, or an .npz of an earlier run")

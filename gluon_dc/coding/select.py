@@ -56,8 +56,9 @@ def keep_at_least(score, limit: float, kept=None) -> np.ndarray:
     """
     key = _keys([score], None if kept is None else [kept])[0]
     mask = np.empty(key.bits.size, bool)
-    # No finite score reaches a limit that float32 cannot hold: compare with infinity.
-    limit = np.float32(limit if limit <= np.finfo(np.float32).max else np.inf)
+    # No finite score reaches a limit that float32 cannot hold: compare with infinity. abs: -0.0 is the limit 0.0, and
+    # not the bits of its sign.
+    limit = np.float32(abs(limit) if limit <= np.finfo(np.float32).max else np.inf)
     _write_masks([key], [mask], int(limit.view(np.uint32)), False)
     return mask.reshape(np.shape(score))
 

@@ -11,6 +11,8 @@ CLASS_FILE = "synsets.txt"
 SPLITS = ("train", "val", "test")
 COLUMNS = ("filename", "label")
 SHOWN = 3
+# Labels that are numbers are positions: one stray number must not make a net with billions of outputs.
+MAX_CLASSES = 100_000
 
 
 def find_list(path, classes=None, split=None):
@@ -51,8 +53,19 @@ def read_classes(path) -> tuple[str, ...]:
     return tuple(names)
 
 
+def numbered_classes(path, largest: int) -> tuple[str, ...]:
+    """"0", "1", ... up to the largest label; ValueError, naming `path`, where that makes more than MAX_CLASSES."""
+    if largest >= MAX_CLASSES:
+        raise ValueError(f"{path}: has the label {largest}, but labels that are numbers are positions in a list of "
+                         f"classes, at most {MAX_CLASSES - 1}: correct it, or give the list of classes")
+    return tuple(str(label) for label in range(largest + 1))
+
+
 def read_folder_list(path, classes=None):
-    """Paths (list of str), labels, classes and a note of a folder with one folder of images a class, all sorted."""
+    """Paths (list of str), labels, classes and a note of a folder with one folder of images a class.
+
+    Classes are in the order of their names, those that are all whole numbers in that of the numbers.
+    """
     folders = _folders(path)
     splits = sorted(one.name for one in path.iterdir()
                     if one.name in SPLITS or one.stem in SPLITS and one.suffix in (".csv", ".rec"))
@@ -81,12 +94,13 @@ def read_folder_list(path, classes=None):
 
 
 def read_csv_list(path, classes=None):
-    """Paths (list of str), labels, classes and a note of a CSV list with the columns filename and label."""
+    """Paths (list of str), labels, classes and a note of a CSV list with the columns filename and label.
+
+    Without `classes`, labels that are all whole numbers (without leading zeros) are taken as they are, as in a .rec.
+    """
     rows = _csv_rows(path)
     if classes is None:
-        siblings = [path.with_name(f"{split}.csv") for split in SPLITS if path.stem in SPLITS]
-        others = [row for other in siblings if other != path and other.is_file() for row in _csv_rows(other)]
-        classes = tuple(sorted({label for _, _, label in rows + others}))
+        classes = _classes_of_rows(path, rows)
     label_of = {name: label for label, name in enumerate(classes)}
     for number, _, label in rows:
         if label not in label_of:
@@ -135,7 +149,28 @@ def _given_classes(path, classes):
 def _classes_of_folders(path, folders):
     siblings = [path.parent / split for split in SPLITS if path.name in SPLITS]
     others = [name for other in siblings if other != path and other.is_dir() for name in _folders(other)]
-    return tuple(sorted({*folders, *others}))
+    return _in_order({*folders, *others})
+
+
+def _classes_of_rows(path, rows):
+    siblings = [path.with_name(f"{split}.csv") for split in SPLITS if path.stem in SPLITS]
+    others = [row for other in siblings if other != path and other.is_file() for row in _csv_rows(other)]
+    names = _in_order({label for _, _, label in rows + others})
+    if not _are_numbers(names) or any(name != "0" and name.startswith("0") for name in names):
+        return names
+    # The first 20 digits tell that a number is too large; Python reads no more than 4,300.
+    return numbered_classes(path, int(names[-1][:20]))
+
+
+def _are_numbers(names):
+    return all(name.isascii() and name.isdecimal() for name in names)
+
+
+def _in_order(names):
+    if not _are_numbers(names):
+        return tuple(sorted(names))
+    # As numbers of any length: 2 before 10, and 2 before 02.
+    return tuple(sorted(names, key=lambda name: (len(name.lstrip("0")), name.lstrip("0"), len(name))))
 
 
 def _folders(path):

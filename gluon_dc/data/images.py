@@ -77,6 +77,15 @@ class ImageSet:
         """Where image i is, for messages."""
         return self.store.name(self.indices[i])
 
+    def keys(self) -> list[str]:
+        """What tells each image from every other, whatever link or list leads to it: its resolved path, and its byte
+        in a .rec."""
+        return self.store.keys(self.indices)
+
+    def nbytes(self) -> np.ndarray:
+        """Size of each image's file or record, int64 (n,); nothing is decoded."""
+        return np.array([self.store.nbytes(i) for i in self.indices], np.int64)
+
     def subset(self, indices, note: str | None = None) -> "ImageSet":
         """The images at these positions, in this order; the classes stay. `note` replaces the note."""
         indices = np.asarray(indices)
@@ -92,8 +101,8 @@ def open_images(path, classes=None, split=None, check=True) -> ImageSet:
     ("train", "val", ...): a folder that holds that split as SPLIT.csv, SPLIT/ or SPLIT.rec. classes: the names in the
     order of their labels, as a sequence or as a text file with one a line (its first word); by default `synsets.txt`
     in or beside the folder, else the sorted names of the folders, or the sorted labels of train.csv, val.csv and
-    test.csv, so that the splits of a set agree. Images of a CSV are in images/ beside it, or beside it. Labels in a
-    .rec are numbers.
+    test.csv, so that the splits of a set agree. Labels in a .rec are numbers, and so are those of a CSV that has whole
+    numbers only. Images of a CSV are in images/ beside it, or beside it.
     check: look at the first bytes of every file, so that what is no image shows now and not in the middle of a run
     (of the records of a .rec always).
 

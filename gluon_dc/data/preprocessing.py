@@ -14,6 +14,8 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 CROP_RATIO = 0.875
 # Random-resized crop (Szegedy et al. 2014, section 6): share of the image's area, and width by height.
 AREA_RANGE, ASPECT_RANGE = (0.08, 1.0), (3 / 4, 4 / 3)
+# Of a longer image only the middle is brought to size: a line of 1 x 6000 pixels would become 256 x 1.5 million.
+MAX_ASPECT = 16
 
 
 @dataclass(frozen=True)
@@ -54,11 +56,12 @@ class Preprocessing:
 
     def centre(self, image) -> np.ndarray:
         """The part that evaluation looks at: uint8 (h, w, 3) -> uint8 (crop, crop, 3)."""
-        height, width = image.shape[:2]
-        short = min(height, width)
+        short = min(image.shape[:2])
         if short != self.resize:
-            height, width = (max(self.resize, round(side * self.resize / short)) for side in (height, width))
+            image = _middle(image, MAX_ASPECT * short)
+            height, width = (max(self.resize, round(side * self.resize / short)) for side in image.shape[:2])
             image = resized(image, height, width)
+        height, width = image.shape[:2]
         top, left = (height - self.crop) // 2, (width - self.crop) // 2
         return np.ascontiguousarray(image[top:top + self.crop, left:left + self.crop])
 
@@ -121,6 +124,13 @@ def resized(image, height: int, width: int) -> np.ndarray:
     # Pillow is not needed to read MNIST, so it is not needed to import this module.
     from PIL import Image
     return np.asarray(Image.fromarray(np.ascontiguousarray(image)).resize((width, height), Image.Resampling.BILINEAR))
+
+
+def _middle(image, longest):
+    # At most this many rows and columns.
+    height, width = image.shape[:2]
+    top, left = max(0, height - longest) // 2, max(0, width - longest) // 2
+    return image[top:top + longest, left:left + longest]
 
 
 def _random_box(height, width, rng):

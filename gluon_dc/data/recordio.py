@@ -13,6 +13,7 @@ import threading
 import numpy as np
 
 from .image_files import HEAD_NBYTES, ImageError, check_image_head
+from .image_lists import numbered_classes
 
 MAGIC = struct.pack("<I", 0xCED7230A)
 HEADER = struct.Struct("<4sI")
@@ -32,15 +33,13 @@ class RecordFile:
 
     def read(self, offset: int, nbytes: int) -> bytes:
         """`nbytes` bytes from `offset` on; ImageError where the file ends before."""
-        if offset + nbytes > self.nbytes:
-            raise ImageError(f"{self.path}: cut short: {nbytes:,} bytes expected at byte {offset:,}, the file has "
-                             f"{self.nbytes:,}: fetch it again")
+        self._check_holds(offset, nbytes)
         with self._lock:
             self._file.seek(offset)
             return self._file.read(nbytes)
 
     def part(self, offset: int) -> tuple[int, int, int]:
-        """(kind of part, offset of its data, length of its data) at `offset`."""
+        """(kind of part, offset of its data, length of its data) at `offset`; the file holds all of that data."""
         magic, word = HEADER.unpack(self.read(offset, HEADER.size))
         if magic != MAGIC:
             raise ImageError(f"{self.path}: no RecordIO record at byte {offset:,}: it begins with 0x{magic.hex()}, "
@@ -49,6 +48,7 @@ class RecordFile:
         if kind > LAST:
             raise ImageError(f"{self.path}: record at byte {offset:,} is of the unknown kind {kind}: the file is "
                              "damaged")
+        self._check_holds(offset + HEADER.size, nbytes)
         return kind, offset + HEADER.size, nbytes
 
     def parts(self, offset: int) -> tuple[list[tuple[int, int]], int]:
@@ -84,6 +84,11 @@ class RecordFile:
         self._check_flag(flag, offset)
         return data[IMAGE_HEADER.size + 4 * flag:]
 
+    def _check_holds(self, offset, nbytes):
+        if offset + nbytes > self.nbytes:
+            raise ImageError(f"{self.path}: cut short: {nbytes:,} bytes expected at byte {offset:,}, the file has "
+                             f"{self.nbytes:,}: fetch it again")
+
     def _check_flag(self, flag, offset):
         if flag > MAX_LABELS:
             raise ImageError(f"{self.path}: record at byte {offset:,} declares {flag:,} labels, at most {MAX_LABELS:,} "
@@ -94,7 +99,7 @@ def read_record_list(records: RecordFile, classes=None):
     """Offsets int64 (n,), labels int64 (n,), classes and a note of the images in a .rec.
 
     classes: the names, or None for "0", "1", ... up to the largest label. Raises ValueError for labels that are no
-    whole numbers, ImageError for a damaged file.
+    whole numbers or, without `classes`, too large (`numbered_classes`), ImageError for a damaged file.
     """
     offsets, labels, offset = [], [], 0
     while offset < records.nbytes:
@@ -107,6 +112,6 @@ def read_record_list(records: RecordFile, classes=None):
         offset = records.parts(offset)[1]
     if not offsets:
         raise ValueError(f"{records.path}: is empty, expected records of images")
-    classes = classes or tuple(str(label) for label in range(max(labels) + 1))
+    classes = classes or numbered_classes(records.path, max(labels))
     note = f"{len(offsets):,} images of {len(set(labels)):,} of {len(classes):,} classes from {records.path}"
     return np.array(offsets, np.int64), np.array(labels, np.int64), classes, note

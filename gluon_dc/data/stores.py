@@ -1,8 +1,10 @@
 """Where the images of a set are: in files, in the records of one file, or in memory. All are safe to read from threads.
 
-A store has `image(i)`, uint8 (h, w, 3) in RGB, and `name(i)`, where that is, for messages.
+A store has `image(i)`, uint8 (h, w, 3) in RGB, `name(i)`, where that is, for messages, `nbytes(i)`, what it takes
+there, and `keys(indices)`, a str for each of these images that no other image has.
 """
 
+import os
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,6 +24,19 @@ class FileStore:
 
     def name(self, i) -> str:
         return self.paths[i]
+
+    def nbytes(self, i) -> int:
+        return os.path.getsize(self.paths[i])
+
+    def keys(self, indices) -> list[str]:
+        # Folders are resolved once: a set has a thousand of them and a million files.
+        found, folders = [], {}
+        for path in (self.paths[i] for i in indices):
+            folder, name = os.path.split(path)
+            if folder not in folders:
+                folders[folder] = os.path.realpath(folder)
+            found.append(os.path.realpath(path) if os.path.islink(path) else os.path.join(folders[folder], name))
+        return found
 
     def image(self, i) -> np.ndarray:
         path = self.paths[i]
@@ -55,6 +70,13 @@ class RecordStore:
     def name(self, i) -> str:
         return f"{self.records.path}, record at byte {self.offsets[i]}"
 
+    def nbytes(self, i) -> int:
+        return sum(nbytes for _, nbytes in self.records.parts(int(self.offsets[i]))[0])
+
+    def keys(self, indices) -> list[str]:
+        path = os.path.realpath(self.records.path)
+        return [f"{path}, record at byte {self.offsets[i]}" for i in indices]
+
     def image(self, i) -> np.ndarray:
         return decode_image(self.records.image_bytes(int(self.offsets[i])), self.name(i))
 
@@ -74,6 +96,12 @@ class ArrayStore:
 
     def name(self, i) -> str:
         return f"image {i} in memory"
+
+    def nbytes(self, i) -> int:
+        return self.images[i].nbytes
+
+    def keys(self, indices) -> list[str]:
+        return [f"image {i} of {id(self)} in memory" for i in indices]
 
     def image(self, i) -> np.ndarray:
         return self.images[i]

@@ -39,7 +39,7 @@ def load_params(path, net):
     missing = [name for name, parameter in parameters.items() if id(parameter) not in found]
     unknown = [name for name in arrays if name not in aliases]
     if missing or unknown:
-        raise ValueError(f"{path} is of another network: it lacks {_some(missing)}; the net lacks {_some(unknown)} "
+        raise ValueError(f"{path} is of another network: it lacks {some(missing)}; the net lacks {some(unknown)} "
                          f"({len(missing)} and {len(unknown)} of {len(parameters)} parameters)")
     _check_shapes(path, parameters, found)
     for name, parameter in parameters.items():
@@ -109,7 +109,8 @@ def _check_shapes(path, parameters, found):
                          f"parameters){hint}")
 
 
-def _some(names):
+def some(names):
+    """The first three of some names in words, "nothing" for none."""
     return f"{', '.join(names[:3])}{' ...' if len(names) > 3 else ''}" or "nothing"
 
 

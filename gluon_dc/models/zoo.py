@@ -216,6 +216,9 @@ LAYER_NAMES = {
     "alexnet": _weights(
         "features.0 features.2 features.4 features.5 features.6 features.9 features.11 output",
         "conv1 conv2 conv3 conv4 conv5 fc6 fc7 fc8"),
+    "gluon_dc.models.caffe_alexnet:alexnet": _weights(
+        "features.0 features.3 features.6 features.7 features.8 features.11 features.13 output",
+        "conv1 conv2 conv3 conv4 conv5 fc6 fc7 fc8"),
     "vgg16": _weights(
         "features.0 features.2 features.5 features.7 features.10 features.12 features.14 features.17 features.19 "
         "features.21 features.24 features.26 features.28 features.31 features.33 output",

@@ -111,8 +111,8 @@ def compress(net, coder="huffman", rel_bits=None, metadata=None):
     Raises
     ------
     ValueError
-        NaN or infinite weights; a codebook whose entry 0 has moved from 0.0; a weight that does not
-        follow its codebook; shapes not known yet.
+        NaN or infinite weights; a codebook whose entry 0 has moved from 0.0; codes outside their codebook; a
+        weight that does not follow its codebook; shapes not known yet.
     """
     if coder not in CODERS:
         raise ValueError(f"coder is one of {', '.join(CODERS)}, got {coder!r}")
@@ -146,7 +146,10 @@ def _coded(name, layer):
     if codebook[0] != 0:
         raise ValueError(f"{name}: entry 0 of the codebook must be 0.0, it is {codebook[0]}: train "
                          "shared nets with gluon_dc.CentroidTrainer, which locks it")
-    coded = layer.coded_tensor()
+    try:
+        coded = layer.coded_tensor()
+    except (ValueError, IndexError) as error:  # codes or positions that were written past `load_parameters`
+        raise ValueError(f"{name}: {error}") from None
     if isinstance(parameter, SharedWeight) and not np.array_equal(value(parameter), coded.decode()):
         raise ValueError(f"{name}: the weight does not follow its codebook; something other than "
                          "gluon_dc.CentroidTrainer has written it, such as load_parameters")

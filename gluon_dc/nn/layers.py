@@ -141,6 +141,7 @@ def set_coded(layer, coded, gradient="centroid"):
         behaviour, new = ScatterLayer, {"codebook": codebook, **_kept(plain_name, coded, like)}
     else:
         codes = filled(Constant, plain_name + "_codes", coded.codes, like, False)
+        codes.limit = len(coded.codebook)
         behaviour, new = LookupLayer, {"codebook": codebook, "codes": codes}
     attributes = layer.weight_attributes
     for block in layer.blocks:
@@ -159,8 +160,9 @@ def _kept(name, coded, like):
     flat = np.asarray(coded.codes).ravel()
     positions = np.flatnonzero(flat)
     constants = {"kept_codes": flat[positions], "positions": positions.astype(np.int32)[None]}
-    return {key: filled(Constant, f"{name}_{key}", array, like, False)
-            for key, array in constants.items()}
+    made = {key: filled(Constant, f"{name}_{key}", array, like, False) for key, array in constants.items()}
+    made["kept_codes"].limit, made["positions"].limit = len(coded.codebook), flat.size
+    return made
 
 
 def set_plain(layer):

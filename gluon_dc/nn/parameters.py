@@ -20,14 +20,26 @@ class Codebook(gluon.Parameter):
 
 
 class Constant(gluon.Parameter):
-    """Codes, positions or a mask: integers that a cast of the net to another float type leaves alone."""
+    """Codes, positions or a mask: integers that a cast of the net to another float type leaves alone.
+
+    `limit`: what is loaded must be in 0..limit - 1, for codes the length of the codebook; None: not checked.
+    """
+
+    limit = None
 
     def cast(self, dtype):
         """Stay as it is."""
 
     def _load_init(self, data, ctx, cast_dtype=False, dtype_source="current"):
-        # Files of earlier versions hold masks as float32.
-        super()._load_init(data, ctx, cast_dtype=True, dtype_source="current")
+        # Files of earlier versions hold masks as float32. Other floats are no integers: MXNet's check refuses them.
+        is_mask = self.limit is None and self.dtype == np.uint8 and data.dtype == np.float32
+        is_mask = is_mask and bool(np.isin(data.asnumpy(), (0, 1)).all())
+        if self.limit is not None and data.dtype == self.dtype and data.size:
+            array = data.asnumpy()
+            if not 0 <= array.min() <= array.max() < self.limit:
+                raise ValueError(f"{self.name}: expected whole numbers in 0..{self.limit - 1}, got {array.min()} to "
+                                 f"{array.max()}; load a file of a net that was shared likewise")
+        super()._load_init(data, ctx, cast_dtype=is_mask, dtype_source="current")
 
 
 class SharedWeight(gluon.Parameter):

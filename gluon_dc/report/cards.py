@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from .nets import Zoo, run_sizes
 from .overview import run_labels, runs_of
-from .paper import TABLE1, paper_network
-from .results import DATASET_TITLES, final_stage, on_paper_dataset, run_title, stage_named
+from .paper import paper_network
+from .results import final_stage, on_other_data, stage_named
 from .tables import size_text
 
 MAX_CARDS = 8
@@ -36,7 +36,7 @@ def cards(items) -> list[Card]:
     known = {(net.network, net.nbytes) for run in runs_of(items) if (net := run_sizes(run))}
     zoo = [net for item in items if isinstance(item, Zoo) for net in item.nets
            if (net.network, net.nbytes) not in known]
-    zoo.sort(key=lambda net: net.network not in TABLE1)
+    zoo.sort(key=lambda net: paper_network(net.network) is None)
     return (found + [_net_card(net) for net in zoo if net.ratio])[:MAX_CARDS]
 
 
@@ -64,7 +64,7 @@ def _run_card(runs, label):
     name, where = _names(first)
     if first.result and len(runs) == 1:
         where += label.removeprefix(first.label)  # what tells it from runs of the same title
-    lines += _paper_lines(first.network, first.result is None or on_paper_dataset(first.result))
+    lines += _paper_lines(first.network, not on_other_data(first.result, first.model))
     return Card(name, where, _ratio_text([net.ratio for net in sizes]), _sizes_text(sizes), tuple(lines),
                 _tag(first.weights or ""))
 
@@ -82,11 +82,9 @@ def _names(run):
     known = paper_network(run.network)
     name = known.network if known else run.network or run.path.name
     if run.result:
-        dataset = (run.result.get("dataset") or {}).get("name") or "an unknown data set"
-        full = run_title(run.result)
-        other = full[full.rindex(" (not ") :] if known and not on_paper_dataset(run.result) else ""
-        return name, f"on {DATASET_TITLES.get(dataset, dataset)}{other}"
-    return name, run.path.name if name != run.path.name else ""
+        return name, run.data.strip()
+    data = f"{run.data.strip()}, " if run.data else ""
+    return name, f"{data}{run.path.name}" if name != run.path.name else ""
 
 
 def _paper_lines(network, comparable):

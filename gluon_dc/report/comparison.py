@@ -6,7 +6,7 @@ from .accounting import TOTAL, layer_rows
 from .compressors import HUFFMAN
 from .paper import VARIANTS, paper_layer, paper_network, paper_table
 from .results import (
-    DATASET_TITLES, check_result, final_stage, names_of, network_of, on_paper_dataset, run_title, stage_named, stages,
+    DATASET_TITLES, check_result, final_stage, names_of, network_of, on_other_data, run_title, stage_named, stages,
 )
 from .sizes import size_report
 from .streams import packed_tensors
@@ -120,7 +120,7 @@ def summary_rows(result, model) -> list[SummaryRow]:
 def summary_notes(result, model) -> list[str]:
     """Return what must be known to compare our row with the paper's, a line each."""
     variant = VARIANTS.get(network_of(result, model))
-    return _dataset_notes(result) + ([variant] if variant else [])
+    return _dataset_notes(result, model) + ([variant] if variant else [])
 
 
 def stages_table(title, result) -> Table:
@@ -169,11 +169,11 @@ def _accounting_notes(result, model):
     return (*notes, *(summary_notes(result, model) if paper_table(network_of(result, model)) else []))
 
 
-def _dataset_notes(result):
-    printed = paper_network(result["network"]) if result else None
-    if printed is None or on_paper_dataset(result):
+def _dataset_notes(result, model):
+    if not on_other_data(result, model):
         return []
-    note = (result.get("dataset") or {}).get("note")
+    printed = paper_network(network_of(result, model))
+    note = ((result or {}).get("dataset") or {}).get("note")
     warning = f"The paper's rows are for {DATASET_TITLES[printed.dataset]}: this is another data set, not comparable."
     return [warning] + ([note] if note else [])
 

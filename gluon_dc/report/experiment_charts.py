@@ -34,11 +34,11 @@ def compression_figure(experiment):
     figure = new_figure(4.6, "Accuracy against size of the file", experiment.title)
     axes = panel(figure.add_subplot())
     axes.axhline(0, color=INK, lw=1, ls="--")
-    lowest = 0
+    lowest, error = 0, experiment.chosen_by
     for number, method in enumerate(methods_of(experiment)):
         points = [point for point in experiment.points if point["method"] == method]
         colour = _METHOD_COLOURS.get(method, COLOURS[number % len(COLOURS)])
-        best = frontier(points)
+        best = frontier(points, error)
         x, y = _sizes_and_changes(experiment, points)
         axes.plot(x, y, MARKERS[number % len(MARKERS)], color=colour, ms=4.5, alpha=0.35, mew=0)
         x, y = _sizes_and_changes(experiment, best)

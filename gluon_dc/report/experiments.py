@@ -22,8 +22,9 @@ _FIELDS = {
     "experiment": {"experiment": str, "network": str, "dataset": dict, "seed": int, "split": str, "dense": dict,
                    "points": list},
     "dataset": {"name": str, "note": str},
-    "dense": {"nbytes": int, "error_percent": NUMBER, "top5_error_percent": NUMBER},
-    COMPRESSION: {"method": str, "setting": dict, "nbytes": int, "size_percent": NUMBER, "error_percent": NUMBER},
+    "dense": {"nbytes": int, "error_percent": NUMBER, "validation_error_percent": NUMBER, "top5_error_percent": NUMBER},
+    COMPRESSION: {"method": str, "setting": dict, "nbytes": int, "size_percent": NUMBER, "error_percent": NUMBER,
+                  "validation_error_percent": NUMBER},
     STARTS: {"start": str, "bits": int, "retrained": bool, "error_percent": NUMBER, "nbytes": int},
     SENSITIVITY: {"layer": str, "kind": str, "value": NUMBER, "error_percent": NUMBER, "top5_error_percent": NUMBER},
 }
@@ -33,6 +34,7 @@ _REQUIRED = {
     SENSITIVITY: ("layer", "kind", "value", "error_percent"),
 }
 KINDS = ("sparsity", "bits")
+_VALIDATION = "validation_error_percent"
 MAX_POINTS = 20_000
 
 
@@ -42,7 +44,8 @@ class Experiment:
 
     dense_error_percent: of the untouched net on the same images. points: dicts; for "compression" with method, nbytes,
     error_percent; for "starts" start, bits, retrained, error_percent; for "sensitivity" layer, kind, value,
-    error_percent. split: which images the errors are of.
+    error_percent. split: which images the errors are of. dense_validation_error_percent: on validation images, as
+    "validation_error_percent" of compression points; None where not known.
     """
 
     path: Path
@@ -55,6 +58,21 @@ class Experiment:
     dense_nbytes: int | None
     dense_error_percent: float
     points: tuple[dict, ...]
+    dense_validation_error_percent: float | None = None
+
+    @property
+    def chosen_by(self) -> str:
+        """Key of a point's error by which files are chosen: on validation images where the net and all points have it.
+
+        Who chooses by the errors that are shown, shows errors that are too low.
+        """
+        known = [self.dense_validation_error_percent, *(point.get(_VALIDATION) for point in self.points)]
+        return "error_percent" if None in known else _VALIDATION
+
+    @property
+    def dense_chosen_by(self) -> float:
+        """The untouched net's error in percent on the images of `chosen_by`."""
+        return self.dense_error_percent if self.chosen_by != _VALIDATION else self.dense_validation_error_percent
 
     @property
     def title(self) -> str:
@@ -93,12 +111,15 @@ def size_percent(experiment, point) -> float:
     return point["size_percent"]
 
 
-def frontier(points) -> list[dict]:
-    """Return the compression points that no other one beats in both size and error, by size: what a method can do."""
+def frontier(points, error="error_percent") -> list[dict]:
+    """Return the compression points that no other one beats in both size and error, by size: what a method can do.
+
+    error: key of the error that decides, such as `Experiment.chosen_by`.
+    """
     best, chosen = float("inf"), []
-    for point in sorted(points, key=lambda point: (point["nbytes"], point["error_percent"])):
-        if point["error_percent"] < best:
-            best = point["error_percent"]
+    for point in sorted(points, key=lambda point: (point["nbytes"], point[error])):
+        if point[error] < best:
+            best = point[error]
             chosen.append(point)
     return chosen
 
@@ -122,6 +143,7 @@ def _checked(record, path):
     return Experiment(
         path, kind, record["network"], dataset.get("name") or "", dataset.get("note") or "", record.get("seed"),
         record.get("split") or "", dense.get("nbytes"), dense["error_percent"], tuple(points),
+        dense.get(_VALIDATION),
     )
 
 

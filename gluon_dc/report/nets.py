@@ -5,7 +5,7 @@ from pathlib import Path
 
 from .fields import NUMBER, check_fields
 from .paper import TABLE1, paper_network
-from .results import stages
+from .results import on_other_data, stages
 from .sizes import size_report
 from .streams import packed_tensors
 
@@ -24,7 +24,8 @@ class NetSizes:
     """Bytes of one net: label to show, what is known of its weights, and {stage: bytes} of STAGES where known.
 
     network: name in the zoo, or None. weights: what is known of them, "" for nothing. bits: as text, "5..8"; None
-    where not known, as is kept_percent (of the weights that are coded).
+    where not known, as is kept_percent (of the weights that are coded). other_data: True for a net of the paper that
+    was trained on other data than the paper's.
     """
 
     label: str
@@ -34,6 +35,7 @@ class NetSizes:
     kept_percent: float | None = None
     bits: str | None = None
     recipe: str | None = None
+    other_data: bool = False
 
     @property
     def dense_nbytes(self) -> int | None:
@@ -102,7 +104,8 @@ def run_sizes(run) -> NetSizes | None:
         kept = 100 * sum(row.kept for row in report.rows[:-1]) / weights if weights else None
     if not nbytes:
         return None
-    return NetSizes(run.label, run.network, run.weights or "", nbytes, kept, _bits(run.model))
+    other = on_other_data(run.result, run.model)
+    return NetSizes(run.label, run.network, run.weights or "", nbytes, kept, _bits(run.model), other_data=other)
 
 
 def _bits(model):

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 from .comparison import OURS, PAPER, ratio_text, summary_notes, summary_rows
 from .nets import REFERENCES, STAGES, Zoo, run_sizes
-from .paper import TABLE6, TABLE7, VARIANTS, paper_network
+from .paper import TABLE1, TABLE6, TABLE7, VARIANTS, paper_network
 from .results import Run, final_stage, on_paper_dataset, stage_named
 from .streams import packed_tensors
 from .tables import Table, count, decimal, times
 
-ALEXNET = "alexnet"
+ALEXNET = "alexnet"  # GluonCV's
 FILE = "every byte"
 _METHODS = {"pruned": "Pruning", "shared": "Pruning + quantization", "coded": "Pruning + quantization + Huffman"}
 
@@ -104,24 +104,25 @@ def bits_table(runs) -> Table:
 def methods_table(nets, runs=()) -> Table:
     """Return Table 7 (published methods on AlexNet) with ours where AlexNet is among the nets.
 
-    runs: results.Run, for the errors of an AlexNet that was evaluated on ImageNet.
+    runs: results.Run, for the errors of an AlexNet that was evaluated on ImageNet. One on other data is left out.
     """
+    alexnets = [net for net in nets if paper_network(net.network) is TABLE1[ALEXNET]]
+    shown = [net for net in alexnets if not net.other_data]
     errors = {(net.network, net.nbytes): run for run in runs if run.result and (net := run_sizes(run))}
     rows = [
         [row.method, PAPER, decimal(row.top1_error_percent, 2), decimal(row.top5_error_percent, 2), count(row.nbytes),
          f"{row.ratio:g}x"]
         for row in TABLE7
     ]
-    for net in nets:
-        if net.network == ALEXNET:
-            rows += _method_rows(net, errors.get((net.network, net.nbytes)))
+    for net in shown:
+        rows += _method_rows(net, errors.get((net.network, net.nbytes)))
     headings = ["method", "", "top-1\nerror %", "top-5\nerror %", "bytes", "ratio"]
-    notes = _weights_notes([net for net in nets if net.network == ALEXNET])
-    if len(rows) > len(TABLE7):
-        notes = (*notes, VARIANTS[ALEXNET])
-    else:
-        notes = ("No AlexNet is among the inputs: nothing of ours stands beside these.",)
-    return Table("Table 7 of the paper: other published methods on AlexNet", headings, rows, notes, text_columns=2)
+    notes = [*_weights_notes(shown), *dict.fromkeys(VARIANTS[net.network] for net in shown if net.network in VARIANTS)]
+    notes += [f"Left out, as it is of other data than ImageNet: {net.label}." for net in alexnets if net.other_data]
+    if not alexnets:
+        notes.append("No AlexNet is among the inputs: nothing of ours stands beside these.")
+    title = "Table 7 of the paper: other published methods on AlexNet"
+    return Table(title, headings, rows, tuple(notes), text_columns=2)
 
 
 def _folder_name(run):

@@ -31,8 +31,8 @@ CAPTIONS = {
 }
 _SIZES_CAPTION = "Bytes of each net from stage to stage, on a log axis. Dotted: the paper's dense AlexNet and VGG-16."
 _EXPERIMENT_CAPTIONS = {
-    "compression": "Change of accuracy against file size (the paper's Fig. 6). Lines join the best files of a method; "
-                   "losses beyond 5 points are cut off and stand in the table.",
+    "compression": "Change of accuracy against file size (the paper's Fig. 6). Lines join the best files of a method, "
+                   "by validation error where known; losses beyond 5 points are cut off and stand in the table.",
     "starts": "Error against bits of a weight for each start of the centroids (the paper's Fig. 8).",
     "sensitivity": "Error with one layer alone pruned or shared, all others untouched (after the paper's Fig. 7).",
 }

@@ -168,6 +168,10 @@ TABLE7 = (
     PaperMethod("Pruning + quantization + Huffman", 42.78, 19.70, 6_900_000, 35),
 )
 
+# The authors' AlexNet, which tools and files name by where it is built: the paper's own net, unlike GluonCV's.
+CAFFE_ALEXNET = "gluon_dc.models.caffe_alexnet:alexnet"
+_SAME = {CAFFE_ALEXNET: "alexnet"}
+
 LAYER_TABLES = {"lenet-300-100": TABLE2, "lenet-5": TABLE3, "alexnet": TABLE4, "vgg16": TABLE5}
 
 # What differs between the net of that name here and the paper's, beyond its training.
@@ -181,18 +185,19 @@ _CHILDREN = {
     "lenet-300-100": "0 1 2",
     "lenet-5": "0 2 4 5",
     "alexnet": "features.0 features.2 features.4 features.5 features.6 features.9 features.11 output",
+    CAFFE_ALEXNET: "features.0 features.3 features.6 features.7 features.8 features.11 features.13 output",
     "vgg16": " ".join(f"features.{n}" for n in (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28, 31, 33)) + " output",
 }
 
 
 def paper_network(network):
     """Return the PaperNetwork of Table 1 for a network's name ("lenet-5"), or None where the paper has none."""
-    return TABLE1.get(network)
+    return TABLE1.get(_SAME.get(network, network))
 
 
 def paper_table(network):
     """Return the PaperTable (one of Tables 2 to 5) of a network's name, or None where there is none."""
-    return LAYER_TABLES.get(network)
+    return LAYER_TABLES.get(_SAME.get(network, network))
 
 
 def paper_layer(network, layer):
@@ -204,7 +209,8 @@ def paper_layer(network, layer):
 
 def paper_layer_names(network) -> dict[str, str]:
     """Return {structural name of a weight: the paper's name of its layer}, {} for networks not in the paper."""
-    if network not in LAYER_TABLES:
+    table = paper_table(network)
+    if table is None:
         return {}
-    layers = [row.layer for row in LAYER_TABLES[network].rows if row.layer != "Total"]
+    layers = [row.layer for row in table.rows if row.layer != "Total"]
     return {f"{child}.weight": layer for child, layer in zip(_CHILDREN[network].split(), layers)}

@@ -17,6 +17,7 @@ RESULT_NAME = "result.json"
 MODEL_NAME = "model.gdc"
 FORMAT = 1
 DATASET_TITLES = {"mnist": "MNIST", "imagenet": "ImageNet"}
+CLASSES = {"mnist": 10, "imagenet": 1000}
 MAX_LABEL = 120  # characters of a name or note from a file's metadata that a title shows
 _FIELDS = {
     "result": {"network": str, "seed": int, "seconds": NUMBER, "dataset": dict, "stages": list, "file": dict},
@@ -53,7 +54,22 @@ class Run:
             return run_title(self.result)
         known = paper_network(self.network)
         network = known.network if known else self.network
-        return f"{network}, {self.path.name}" if network else self.path.name
+        return f"{network}{self.data}, {self.path.name}" if network else self.path.name
+
+    @property
+    def data(self) -> str:
+        """Such as " on mini-imagenet-18 (not ImageNet)", from the result or the file's metadata; "" where not known."""
+        if self.result:
+            return dataset_text(self.network, (self.result.get("dataset") or {}).get("name"))
+        name = _metadata(self.model, "dataset")
+        if not on_other_data(None, self.model):
+            return dataset_text(self.network, name) if name else ""
+        known = paper_network(self.network).dataset
+        if name in (None, known):  # then it is the classes that are others
+            classes = self.model.metadata["classes"]
+            told = f"{classes:,} classes" if type(classes) is int and 0 <= classes < 10**9 else "other classes"
+            name = f"{name}, {told}" if name else told
+        return dataset_text(self.network, name)
 
     @property
     def network(self) -> str | None:
@@ -117,15 +133,39 @@ def check_result(result) -> dict:
 def run_title(result) -> str:
     """Return such as "LeNet-5 on MNIST", or "LeNet-5 on digits-8x8 (not MNIST)" on data other than the paper's."""
     known = paper_network(result["network"])
-    dataset = (result.get("dataset") or {}).get("name") or "an unknown data set"
-    title = f"{known.network if known else result['network']} on {DATASET_TITLES.get(dataset, dataset)}"
-    return title if not known or on_paper_dataset(result) else f"{title} (not {DATASET_TITLES[known.dataset]})"
+    text = dataset_text(result["network"], (result.get("dataset") or {}).get("name"))
+    return f"{known.network if known else result['network']}{text}"
+
+
+def dataset_text(network, dataset) -> str:
+    """Return such as " on MNIST", or " on digits-8x8 (not MNIST)" for data other than the paper's of this network.
+
+    dataset: a name, or None.
+    """
+    known = paper_network(network)
+    text = f" on {DATASET_TITLES.get(dataset, dataset or 'an unknown data set')}"
+    return f"{text} (not {DATASET_TITLES[known.dataset]})" if known and dataset != known.dataset else text
 
 
 def on_paper_dataset(result) -> bool:
     """True where network and data set are a row of Table 1, so that the errors stand on the same images."""
     known = paper_network(result["network"])
     return known is not None and (result.get("dataset") or {}).get("name") == known.dataset
+
+
+def on_other_data(result, model) -> bool:
+    """True where the paper has the network but these numbers are of other data than the paper's: not comparable.
+
+    By the result, or else by the data set and the number of classes in the metadata of a CompressedModel; each may be
+    None. A file that says nothing of either (weights that were drawn, a plain import) is not taken for other data.
+    """
+    known = paper_network(network_of(result, model))
+    if known is None:
+        return False
+    if result:
+        return not on_paper_dataset(result)
+    dataset, classes = _metadata(model, "dataset"), model.metadata.get("classes")
+    return dataset not in (None, known.dataset) or classes not in (None, CLASSES[known.dataset])
 
 
 def layer_names(result) -> dict[str, str]:

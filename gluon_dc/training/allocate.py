@@ -15,6 +15,7 @@ from ..data import half
 from ..data.progress import progress_bar, progress_steps
 from ..nn import compress
 from .evaluate import accuracy, count_hits
+from .folders import check_apart
 from .reconstruct import ReconstructedChange, input_moments
 from .sensitivity import changed, measure, probe, pruned, write_record
 from .sensitivity_run import identity
@@ -51,12 +52,33 @@ class Candidate:
                 "error_percent": self.error_percent}
 
 
+def check_files(args):
+    """Raise ValueError where a file that the tool writes is another one of them, or one that it reads."""
+    outputs = [("--json", args.json)]
+    if args.output:
+        outputs += [("the points with reconstruction, beside --json,", reconstructed_path(args.json)),
+                    ("-o", args.output), ("the comparison, beside -o,", beside_path(args.output))]
+    check_apart(outputs, [("--gdc", args.gdc), ("--params", args.params), ("--data", args.data),
+                          ("--class-list", args.class_list)])
+
+
+def reconstructed_path(json_path):
+    """Where the points with reconstruction are kept: beside the plain experiment's file."""
+    return Path(json_path).with_name(Path(json_path).stem + "-reconstructed.json")
+
+
+def beside_path(output):
+    """Where the comparison goes: beside the .gdc file."""
+    return Path(output).with_suffix(".json")
+
+
 def compress_further(opened, images, record, args):
     """Choose on the first half within args.budget points of top-1 error, write args.output, compare on both halves.
 
     Returns the comparison as text; as JSON it goes beside args.output. record: of the plain experiment, whose `dense`
-    is the unchanged net.
+    is the unchanged net. Raises ValueError as `check_files`, before the work.
     """
+    check_files(args)
     staged = StagedNet(opened.net, half(images, "first"), opened.preprocessing(args.preprocessing), args.batch_size)
     start = opened.model or compress(opened.net)
     moments = input_moments(opened.net, staged)
@@ -68,7 +90,7 @@ def compress_further(opened, images, record, args):
     model = replace(best.model, metadata=_metadata(opened, start, record, args))
     model.save(args.output)
     rows = compare(opened, images, prober, best, start, model, args)
-    beside = Path(args.output).with_suffix(".json")
+    beside = beside_path(args.output)
     write_record(beside, {"format": 1, "network": opened.name, "weights": opened.weights, "split": record["split"],
                           "budget_points": args.budget, "dense_nbytes": record["dense"]["nbytes"], "rows": rows,
                           "layers": {name: vars(option) for name, option in best.options.items()},
@@ -132,10 +154,9 @@ def _metadata(opened, start, record, args):
 
 def _curves(opened, images, prober, names, args):
     # {(layer, kind, value): divergence in nats}, measured with reconstruction, beside the plain experiment's file.
-    path = Path(args.json).with_name(Path(args.json).stem + "-reconstructed.json")
     said = identity(opened, images, prober, prober.change.name)
     with progress_steps(len(names) * (len(KEPT) + len(BITS)), "what settings cost", "point") as progress:
-        record = measure(prober, path, said, {"kept": KEPT, "bits": BITS}, names, progress)
+        record = measure(prober, reconstructed_path(args.json), said, {"kept": KEPT, "bits": BITS}, names, progress)
     return {(point["layer"], point["kind"], point["value"]): point["divergence_nats"] for point in record["points"]}
 
 

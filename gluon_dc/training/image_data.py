@@ -1,6 +1,7 @@
 """The images of a run: which are trained on, which the stages are compared on, and which are kept for the end."""
 import hashlib
 import os
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -32,11 +33,16 @@ class ImageSplits:
         return len(self.train.classes)
 
     def digest(self):
-        """16 hex digits of the names and labels of all the images, by part."""
-        found = hashlib.sha256()
+        """16 hex digits of the classes and of the paths, sizes and labels of all the images, by part.
+
+        Paths below the folder of the part, so that a set may be moved. Files are not read, but for the headers of a
+        .rec. Raises OSError for an image that is not there any more.
+        """
+        found = hashlib.sha256("\n".join(self.train.classes).encode(errors="surrogateescape"))
         for part in (self.train, self.validation, self.test):
-            names = "\n".join(os.path.basename(part.name(i)) for i in range(len(part)))
-            found.update(f"{len(part)} {names}\n".encode())
+            names = "\n".join(_paths_below(part))
+            found.update(f"\n{len(part)} {names}\n".encode(errors="surrogateescape"))
+            found.update(part.nbytes().tobytes())
             found.update(part.labels.tobytes())
         return found.hexdigest()[:16]
 
@@ -61,7 +67,8 @@ def open_splits(path, test=None, validation_share=0.1, seed=0):
 
     path : a folder with train and val (.csv, folder of classes, or .rec), or one of these kinds alone.
     test : likewise, the images kept for the end. By default the `val` of the folder; its `test` where it has that
-        too, and then `val` is the validation part; where it has neither, a tenth of each class's images.
+        too, and then `val` is the validation part, as it is where `test` names other images; where it has neither, a
+        tenth of each class's images.
     validation_share : share of each class's training images to hold out for validation, at least one of each, where
         `path` has no part for it.
     seed : int, of what is held out.
@@ -69,16 +76,14 @@ def open_splits(path, test=None, validation_share=0.1, seed=0):
     Raises
     ------
     OSError, ValueError
-        As `gluon_dc.data.open_images`; a part with classes of which there are no training images; too few images.
+        As `gluon_dc.data.open_images`; a part with classes of which there are no training images; too few images;
+        an image in two parts, or twice in a CSV.
     """
     path = find_data(path)
-    train, validation, found_test = _parts(path)
+    train, validation, test = _parts(path, None if test is None else find_data(test))
+    _check_once(part for part in (train, validation, test) if part is not None)
     said = []
-    if test is not None:
-        test = open_images(find_data(test), classes=train.classes)
-    elif found_test is not None:
-        test = found_test
-    else:
+    if test is None:
         train, test = _hold_out(train, _TEST_SHARE, [seed, _TEST])
         said.append(f"test: {len(test):,} held out of them ({100 * _TEST_SHARE:g} % of each class)")
     if validation is None:
@@ -90,6 +95,7 @@ def open_splits(path, test=None, validation_share=0.1, seed=0):
         said.append(f"test: {len(test):,} of {test.source}, looked at after the last stage")
     for what, part in (("validation", validation), ("test", test)):
         _check_classes(what, part, train)
+    _check_apart({"training": train, "validation": validation, "test": test})
     note = (f"{train.note}, seed {seed}; {'; '.join(sorted(said, reverse=True))}; {len(train):,} are left to train on")
     return ImageSplits(_name(path), str(path), note, train, validation, test)
 
@@ -125,24 +131,63 @@ def _hold_out(images, share, seed):
     return images.subset(~mask), images.subset(mask)
 
 
-def _parts(path):
-    """(train, validation or None, test or None) of a path."""
-    if not path.is_dir() or not any((path / name).exists() for name in ("train.csv", "train", "train.rec")):
-        return open_images(path), None, None
-    train = open_images(path, split="train")
-    others = {split: open_images(path, classes=train.classes, split=split) for split in ("val", "test")
-              if any((path / name).exists() for name in (f"{split}.csv", split, f"{split}.rec"))}
+def _parts(path, test):
+    """(train, validation or None, test or None) of a path and of that of the test images or None."""
+    split = path.is_dir() and _has(path, "train")
+    train = open_images(path, split="train" if split else None)
+    given = None if test is None else open_images(test, classes=train.classes)
+    others = {name: open_images(path, classes=train.classes, split=name) for name in ("val", "test")
+              if split and _has(path, name) and (given is None or name == "val")}
+    if given is not None:
+        validation = others.get("val")
+        # `test` may name the folder's own val: then nothing is left to validate on.
+        same = validation is not None and os.path.realpath(validation.source) == os.path.realpath(given.source)
+        return train, None if same else validation, given
     if len(others) == 2:
         return train, others["val"], others["test"]
     return train, None, next(iter(others.values()), None)
+
+
+def _has(path, split):
+    return any((path / name).exists() for name in (f"{split}.csv", split, f"{split}.rec"))
+
+
+def _paths_below(part):
+    folder = os.path.join(part.source if os.path.isdir(part.source) else os.path.dirname(part.source), "")
+    return (part.name(i).removeprefix(folder) for i in range(len(part)))
+
+
+def _check_once(parts):
+    for part in parts:
+        keys = part.keys() if part.source.lower().endswith(".csv") else []
+        if len(set(keys)) < len(keys):
+            twice = [key for key, times in Counter(keys).items() if times > 1]
+            raise ValueError(f"{part.source}: lists {len(twice)} images more than once ({_few(twice)}): keep one line "
+                             "of each")
+
+
+def _check_apart(parts):
+    # An image trained on makes the error on it too low.
+    part_of = {}
+    for what, part in parts.items():
+        keys = part.keys()
+        seen = [key for key in keys if key in part_of]
+        if seen:
+            others = " and ".join(sorted({part_of[key] for key in seen}))
+            raise ValueError(f"{part.source}: {len(seen)} of the {what} images are {others} images too "
+                             f"({_few(seen)}): give parts that share no image")
+        part_of.update(dict.fromkeys(keys, what))
 
 
 def _check_classes(what, part, train):
     missing = [part.classes[label] for label in np.setdiff1d(part.labels, train.labels)]
     if missing:
         raise ValueError(f"{part.source}: {len(missing)} classes of the {what} images have no training images "
-                         f"({', '.join(missing[:3])}{', ...' if len(missing) > 3 else ''}): give parts of the same "
-                         "classes")
+                         f"({_few(missing)}): give parts of the same classes")
+
+
+def _few(names):
+    return f"{', '.join(names[:3])}{', ...' if len(names) > 3 else ''}"
 
 
 def _name(path):

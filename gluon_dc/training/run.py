@@ -1,12 +1,10 @@
 """A run: a task and a folder; the stages one after the other; the result."""
-import fcntl
 import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from tqdm import tqdm
 from .. import nn
 from ..coding import load, weights_digest
 from .checkpoints import load_plain, plain_arrays, read_json, write_arrays, write_json
+from .folders import locked
 from .mnist_task import MnistTask
 from .result import result_of, stage_row
 from .stages import STAGES
@@ -102,26 +101,12 @@ def run_task(task, folder, dense=None, pruned=None, fresh=False):
     task.check_patterns()
     run = Run(task, Path(folder))
     run.folder.mkdir(parents=True, exist_ok=True)
-    with _locked(run.folder):
+    with locked(run.folder):
         _open_folder(run, {"dense": dense, "pruned": pruned}, fresh)
         for name, stage in STAGES.items():
             if not _is_done(run, name):
                 stage(run)
         return _measure(run)
-
-
-@contextmanager
-def _locked(folder):
-    """Keep other runs out of the folder."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError:
-        raise ValueError(f"{folder}: another process is at work in it; wait for it, or give another "
-                         "--output-dir") from None
-    finally:
-        os.close(descriptor)
 
 
 def _open_folder(run, given, fresh):

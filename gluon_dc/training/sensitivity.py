@@ -124,8 +124,22 @@ def read_record(path, identity):
             there = found.get(key) if isinstance(found, dict) else found
             raise ValueError(f"{path}: is of another run: its {key} is {_short(there)}, this run's "
                              f"{_short(record[key])}: remove it, or name another file")
-    record["points"] = list(found["points"])
+    record["points"] = _checked_points(path, found.get("points"))
     return record
+
+
+def _checked_points(path, points):
+    wrong = "are no list" if not isinstance(points, list) else next(
+        (f"have no layer, kind or measured numbers at point {i}" for i, point in enumerate(points)
+         if not _is_point(point)), None)
+    if wrong:
+        raise ValueError(f"{path}: is damaged: its points {wrong}: remove it, or name another file")
+    return points
+
+
+def _is_point(point):
+    return (isinstance(point, dict) and all(isinstance(point.get(key), str) for key in ("layer", "kind")) and
+            all(type(point.get(key)) in (int, float) for key in ("value", "error_percent", "divergence_nats")))
 
 
 def write_record(path, record):

@@ -1,9 +1,6 @@
 """A sweep: many small experiments from one dense net, each finished one on disk at once."""
-import fcntl
-import os
 import platform
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import mxnet as mx
@@ -13,6 +10,7 @@ from tqdm import tqdm
 from .. import __version__
 from ..coding import weights_digest
 from .checkpoints import load_plain, plain_arrays, read_json, write_arrays, write_json
+from .folders import locked
 from .mnist_task import MnistTask
 from .sweep_bench import Bench
 from .sweep_points import SPLIT, keys_of, label_of, measure_point
@@ -55,7 +53,7 @@ def run_sweep(settings, dataset, folder, points=None, dense=None, fresh=False):
     bench = Bench(MnistTask(settings, dataset), Path(folder))
     given = _read_given(bench, dense)
     bench.folder.mkdir(parents=True, exist_ok=True)
-    with _locked(bench.folder):
+    with locked(bench.folder):
         result = _open_folder(bench, given, fresh)
         keys = keys_of(settings, points or DEFAULT_POINTS[settings.experiment])
         _measure_missing(bench, result, keys)
@@ -83,20 +81,6 @@ def _measure_missing(bench, result, keys):
 def _place(point, keys):
     """Where a point stands among the keys, after all of them for one of an earlier list."""
     return next((place for place, key in enumerate(keys) if key.items() <= point.items()), len(keys))
-
-
-@contextmanager
-def _locked(folder):
-    """Keep other sweeps out of the folder."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError:
-        raise ValueError(f"{folder}: another process is at work in it; wait for it, or give another "
-                         "--output-dir") from None
-    finally:
-        os.close(descriptor)
 
 
 def _read_given(bench, path):

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..coding import load, weights_digest
 from ..models import zoo
+from ..models.params import some
 from ..nn.parameters import assign, value
 from .checkpoints import plain_arrays, read_arrays
 
@@ -128,8 +129,8 @@ def _check_names(parameters, aliases, start):
     missing = [name for name in parameters if name not in start.arrays]
     unknown = [name for name in start.arrays if name not in aliases]
     if missing or unknown:
-        raise ValueError(f"{start.note} is of another network: it lacks {_some(missing)}; the net lacks "
-                         f"{_some(unknown)} ({len(missing)} and {len(unknown)} of {len(parameters)} parameters)")
+        raise ValueError(f"{start.note} is of another network: it lacks {some(missing)}; the net lacks "
+                         f"{some(unknown)} ({len(missing)} and {len(unknown)} of {len(parameters)} parameters)")
 
 
 def _check_heads(differ, note, classes):
@@ -140,7 +141,3 @@ def _check_heads(differ, note, classes):
         name, (old, new) = next(iter(differ.items()))
         raise ValueError(f"{note} is of another network: {name} is {old}, expected {new} ({len(differ)} parameters "
                          "differ in shape, and not in the number of classes alone)")
-
-
-def _some(names):
-    return f"{', '.join(names[:3])}{' ...' if len(names) > 3 else ''}" or "nothing"
