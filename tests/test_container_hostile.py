@@ -126,7 +126,7 @@ BOOK = np.array([-0.25, 0.5], "<f4").tobytes()
 @pytest.mark.parametrize("data, message", [
     (b"", "not a .gdc file: it begins with b''"),
     (b"PK\x03\x04....", "not a .gdc file: it begins with b'PK"),
-    (b"\x89GDC\x07" + bytes(20), "version 7, this reader knows 1: update gluon_dc"),
+    (b"\x89GDC\x07" + bytes(20), "version 7, this reader knows 1 and 2: update gluon_dc"),
     (b"\x89GDC\x01\xff\x01", "header at byte 7 takes 255 bytes, 0 are left"),
     (b"\x89GDC\x01\x02\0\0" + bytes(4), "header at bytes 0..7 is damaged: checksum 00000000"),
     (b"\x89GDC\x01" + b"\xff" * 10, "header size at byte 5: a varint has at most 10 bytes"),

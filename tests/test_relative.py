@@ -66,6 +66,21 @@ def test_round_trip_equals_the_reference(codes, rel_bits):
     np.testing.assert_array_equal(decode_gaps(entry_codes, gaps, codes.size), codes)
 
 
+@pytest.mark.parametrize("size", [1023, 1024, 1025, 2048, 5000])
+@pytest.mark.parametrize("density", [0.0005, 0.01, 0.3, 1.0])
+def test_more_weights_than_a_block_of_the_kernels(size, density):
+    # At the lowest density runs of zeros span whole blocks.
+    rng = np.random.default_rng(size)
+    codes = np.where(rng.random(size) < density, rng.integers(1, 32, size), 0).astype(np.uint8)
+    gap_counts, fillers = gap_histograms(codes)
+    for rel_bits in (1, 3, 8):
+        expected = encode_gaps_reference(codes, rel_bits)
+        for got, wanted in zip(encode_gaps(codes, rel_bits), expected):
+            np.testing.assert_array_equal(got, wanted)
+        np.testing.assert_array_equal(gap_counts[rel_bits], np.bincount(expected[1], minlength=256))
+        assert fillers[rel_bits] == np.count_nonzero(expected[0] == 0)
+
+
 @settings(deadline=None, max_examples=40)
 @given(codes_lists)
 def test_histograms_are_those_of_every_encoding(codes):

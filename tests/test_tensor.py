@@ -200,7 +200,7 @@ def test_random_streams_raise_format_errors_alone(coded, data):
 
 
 def test_wrong_arguments():
-    with pytest.raises(ValueError, match="unknown coder 'zip', expected one of huffman, fixed"):
+    with pytest.raises(ValueError, match="unknown coder 'zip', expected one of huffman, fixed, context"):
         pack(EXAMPLE, "zip")
     for rel_bits in (-1, 9):
         with pytest.raises(ValueError, match=f"rel_bits must be 0..8 or None, got {rel_bits}"):

@@ -1,4 +1,5 @@
 """Files that are either the old one or the new one, whatever happens in between."""
+import contextlib
 import os
 import tempfile
 
@@ -41,7 +42,9 @@ def _write(path, write):
         os.chmod(temporary, _default_mode())
         os.replace(temporary, path)
     except BaseException:
-        os.unlink(temporary)
+        # It is gone where the interrupt came right after the replacement; and what went wrong first is to be told.
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
         raise
 
 

@@ -20,7 +20,7 @@ def pack_array(array: np.ndarray) -> tuple[int, bytes]:
     """
     form = dtype_index(array)
     flat = np.ascontiguousarray(array, DTYPES[form]).reshape(-1)
-    if (half := _exact_half(flat)) is not None:
+    if (half := exact_half(flat)) is not None:
         form, flat = form + AS_FLOAT16, half
     present = flat.view(f"u{flat.itemsize}") != 0
     sparse_nbytes = -(-flat.size // 8) + int(np.count_nonzero(present)) * flat.itemsize
@@ -38,7 +38,8 @@ def unpack_array(form: int, data, shape: tuple[int, ...]) -> np.ndarray:
     size = math.prod(shape)
     native = dtype.newbyteorder("=")
     if form & WITHOUT_ZEROS:
-        flat = _with_zeros(data, size, stored).astype(native, copy=False)
+        present, values = read_bitmap(data, size)
+        flat = spread(present, values, stored).astype(native, copy=False)
     elif len(data) != size * stored.itemsize:
         raise FormatError(f"array data has {len(data)} bytes, shape {shape} takes {size * stored.itemsize}")
     else:
@@ -66,17 +67,17 @@ def form_dtypes(form: int) -> tuple[np.dtype, np.dtype]:
 
 def pack_plain(values: np.ndarray) -> bytes:
     """float32 (n,) as little-endian float16 where that is exact, else as float32."""
-    half = _exact_half(values)
+    half = exact_half(values)
     return (values.astype("<f4") if half is None else half).tobytes()
 
 
 def plain_nbytes(values: np.ndarray) -> int:
     """len(pack_plain(values))."""
-    return values.size * (4 if _exact_half(values) is None else 2)
+    return values.size * (4 if exact_half(values) is None else 2)
 
 
-def _exact_half(values: np.ndarray) -> np.ndarray | None:
-    # The values as float16, or None where that is inexact or saves nothing.
+def exact_half(values: np.ndarray) -> np.ndarray | None:
+    """float32 (n,) as little-endian float16 (n,); None where that is inexact or saves nothing."""
     if values.dtype != np.float32 or values.size == 0:
         return None
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
@@ -84,17 +85,21 @@ def _exact_half(values: np.ndarray) -> np.ndarray | None:
     return half if np.array_equal(half.astype(np.float32).view(np.uint32), values.view(np.uint32)) else None
 
 
-def _with_zeros(data, size: int, stored: np.dtype) -> np.ndarray:
+def read_bitmap(data, size: int) -> tuple[np.ndarray, memoryview]:
+    """bool (size,) of a bitmap at the front of `data`, and what follows it. FormatError for one that is cut short."""
     bitmap = np.frombuffer(data[:-(-size // 8)], np.uint8)
     if bitmap.size != -(-size // 8):
         raise FormatError(f"bitmap has {bitmap.size} bytes, {size} values take {-(-size // 8)}")
     if size % 8 and bitmap[-1] & (0xFF >> size % 8):
         raise FormatError(f"padding bits of the bitmap are not zero: last byte is {bitmap[-1]:#04x}")
-    present = np.unpackbits(bitmap, count=size).view(bool)
-    values = data[bitmap.size:]
+    return np.unpackbits(bitmap, count=size).view(bool), data[bitmap.size:]
+
+
+def spread(present: np.ndarray, values, stored: np.dtype) -> np.ndarray:
+    """An array of dtype `stored`, shape of the mask, 0 but where `present`: there the values of these bytes."""
     nbytes = int(np.count_nonzero(present)) * stored.itemsize
     if len(values) != nbytes:
         raise FormatError(f"{len(values)} bytes follow the bitmap, its values take {nbytes}")
-    flat = np.zeros(size, stored)
+    flat = np.zeros(present.shape, stored)
     flat[present] = np.frombuffer(values, stored)
     return flat

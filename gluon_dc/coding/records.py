@@ -5,16 +5,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import huffman
+from .context_tensor import ContextTensor
 from .errors import FormatError, located
 from .lossless import dtype_index, form_dtypes, pack_array, pack_plain, plain_nbytes, unpack_array
+from .names import MAX_NAME_NBYTES, MAX_RANK, read_name, read_shape, write_name, write_shape
+from .packed_form import PackedPlan, planned_packed
 from .relative import MAX_REL_BITS
 from .tensor import PackedTensor
 from .wire import Cursor, write_varint
-
-MAX_RANK = 8
-MAX_NAME_NBYTES = 1024
-NAME_ENDINGS = ("", ".weight", ".bias", ".gamma", ".beta", ".running_mean", ".running_var")
 
 CODED = 0x80
 HALF_CODEBOOK = 0x40
@@ -54,23 +52,19 @@ def write_tensor(name: str, tensor, previous_name: str) -> tuple[bytes, bytes]:
             fields.append(write_varint(len(tensor.gap_stream)))
     else:
         form, section = pack_array(tensor)
-    shape = bytes([len(tensor.shape)]) + b"".join(map(write_varint, tensor.shape))
     fields.append(write_varint(len(section)))
-    return _write_name(name, previous_name) + bytes([form]) + shape + b"".join(fields), section
+    return write_name(name, previous_name) + bytes([form]) + write_shape(tensor.shape) + b"".join(fields), section
 
 
 def read_record(header: Cursor, previous_name: str) -> Record:
     """The next record of a header. FormatError for one that is cut short or contradicts itself."""
     start = header.position
     with located(f"tensor record at byte {start}"):
-        name = _read_name(header, previous_name)
+        name = read_name(header, previous_name)
     with located(f"tensor {name!r}, record at byte {start}"):
         form = header.take(1, "form")[0]
         _check_form(form)
-        rank = header.take(1, "rank")[0]
-        if rank > MAX_RANK:
-            raise FormatError(f"{rank} dimensions, expected at most {MAX_RANK}")
-        shape = tuple(header.varint("dimension") for _ in range(rank))
+        shape = read_shape(header)
         codebook_size = entries = gap_nbytes = 0
         if form & CODED:
             codebook_size = header.take(1, "codebook size")[0] + 1
@@ -89,16 +83,10 @@ def read_section(record: Record, section: Cursor) -> PackedTensor | np.ndarray:
     rel_bits = record.form & REL_BITS
     dtype = np.dtype("<f2" if record.form & HALF_CODEBOOK else "<f4")
     values = np.frombuffer(section.take((record.codebook_size - 1) * dtype.itemsize, "codebook"), dtype)
-    code_lengths = _read_table(section, record.form & CODE_TABLE, record.codebook_size)
-    gap_lengths = _read_table(section, record.form & GAP_TABLE, 2**rel_bits) if rel_bits else np.zeros(0, np.uint8)
-    gap_nbytes = record.gap_nbytes if record.form & GAP_TABLE else -(-record.entries * rel_bits // 8)
-    if gap_nbytes > section.left:
-        raise FormatError(f"gap stream takes {gap_nbytes} bytes, {section.left} are left at byte {section.position}")
-    code_stream = section.take(section.left - gap_nbytes, "code stream")
-    return PackedTensor(
-        shape=record.shape, rel_bits=rel_bits, codebook=np.concatenate([np.zeros(1, np.float32), values]),
-        entries=record.entries, code_lengths=code_lengths, gap_lengths=gap_lengths,
-        code_stream=bytes(code_stream), gap_stream=bytes(section.take(gap_nbytes, "gap stream")))
+    codebook = np.concatenate([np.zeros(1, np.float32), values])
+    plan = PackedPlan(rel_bits, bool(record.form & CODE_TABLE), bool(record.form & GAP_TABLE), False, record.entries,
+                      record.gap_nbytes if record.form & GAP_TABLE else None)
+    return planned_packed(plan, record.shape, codebook, section)
 
 
 def check_storable(name: str, tensor) -> None:
@@ -107,7 +95,7 @@ def check_storable(name: str, tensor) -> None:
         raise ValueError(f"a tensor name is a non-empty string, got {name!r}")
     if len(name.encode()) > MAX_NAME_NBYTES:
         raise ValueError(f"tensor name {name[:40]!r}... has {len(name.encode())} bytes, expected at most {MAX_NAME_NBYTES}")
-    if isinstance(tensor, PackedTensor):
+    if isinstance(tensor, (PackedTensor, ContextTensor)):
         return
     if not isinstance(tensor, np.ndarray):
         raise TypeError(f"tensor {name!r}: expected a PackedTensor or a NumPy array, got {type(tensor).__name__}")
@@ -117,40 +105,6 @@ def check_storable(name: str, tensor) -> None:
         dtype_index(tensor)
     except ValueError as error:
         raise ValueError(f"tensor {name!r}: {error}") from None
-
-
-def _write_name(name: str, previous_name: str) -> bytes:
-    ending, stem = _split(name)
-    previous_stem = _split(previous_name)[1]
-    shared = 0
-    while shared < min(len(stem), len(previous_stem)) and stem[shared] == previous_stem[shared]:
-        shared += 1
-    rest = stem[shared:]
-    return write_varint(8 * shared + ending) + write_varint(len(rest)) + rest
-
-
-def _read_name(header: Cursor, previous_name: str) -> str:
-    shared, ending = divmod(header.varint("name"), 8)
-    previous_stem = _split(previous_name)[1]
-    if ending >= len(NAME_ENDINGS) or shared > len(previous_stem):
-        raise FormatError(f"name with ending {ending} of 0..{len(NAME_ENDINGS) - 1} that shares {shared} bytes "
-                          f"with {previous_stem!r}")
-    rest = header.take(header.varint("name size"), "name")
-    if shared + len(rest) > MAX_NAME_NBYTES:
-        # Names share what stands before, so a few bytes each could otherwise grow to gigabytes.
-        raise FormatError(f"name of {shared + len(rest)} bytes, expected at most {MAX_NAME_NBYTES}")
-    name = (previous_stem[:shared] + bytes(rest)).decode() + NAME_ENDINGS[ending]
-    if not name:
-        raise FormatError("empty name")
-    return name
-
-
-def _split(name: str) -> tuple[int, bytes]:
-    # Index of the name's ending and the bytes before it.
-    for index, ending in enumerate(NAME_ENDINGS[1:], 1):
-        if name.endswith(ending):
-            return index, name[:-len(ending)].encode()
-    return 0, name.encode()
 
 
 def _check_form(form: int) -> None:
@@ -172,11 +126,3 @@ def _coded_form(tensor: PackedTensor) -> int:
 def _coded_section(tensor: PackedTensor) -> bytes:
     return b"".join([pack_plain(tensor.codebook[1:]), tensor.code_table, tensor.gap_table,
                      tensor.code_stream, tensor.gap_stream])
-
-
-def _read_table(section: Cursor, is_stored: int, n_symbols: int) -> np.ndarray:
-    if not is_stored:
-        return huffman.flat_lengths(n_symbols)
-    lengths, nbytes = huffman.read_lengths(section.data[section.position:section.end], n_symbols)
-    section.take(nbytes, "code length table")
-    return lengths

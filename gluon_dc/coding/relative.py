@@ -12,6 +12,12 @@ from .errors import FormatError
 
 MAX_REL_BITS = 8
 
+# The kernels find the kept weights of a block first, without a branch, since a processor guesses "kept or not" wrong
+# time and again, and then work on those alone.
+_BLOCK = 1024
+# Runs of zeros shorter than this are counted by their length first, and for every gap width afterwards.
+_COUNTED_RUNS = 1024
+
 
 def encode_gaps(codes_flat, rel_bits: int) -> tuple[np.ndarray, np.ndarray]:
     """Entries of a flat code array: their codes and the gaps before them.
@@ -24,11 +30,10 @@ def encode_gaps(codes_flat, rel_bits: int) -> tuple[np.ndarray, np.ndarray]:
     codes = symbol_input(codes_flat)
     if _checked_rel_bits(rel_bits) == 0:
         return codes.copy(), np.zeros(codes.size, np.uint8)
-    entries = count_entries(codes, rel_bits)
-    entry_codes = np.empty(entries, np.uint8)
-    gaps = np.empty(entries, np.uint8)
-    _encode_gaps(codes, 2**rel_bits - 1, entry_codes, gaps)
-    return entry_codes, gaps
+    # There is no more than one entry a position. What is not written to is never taken from the system.
+    entry_codes, gaps = np.empty(codes.size, np.uint8), np.empty(codes.size, np.uint8)
+    entries = _encode_gaps(codes, 2**rel_bits - 1, entry_codes, gaps)
+    return entry_codes[:entries].copy(), gaps[:entries].copy()
 
 
 def decode_gaps(entry_codes, gaps, size: int) -> np.ndarray:
@@ -120,12 +125,25 @@ def _count_entries(codes, rel_bits):
 
 
 @njit(cache=True, nogil=True)
+def _kept_positions(codes, begin, positions):
+    # Positions of the kept weights of codes[begin:begin + _BLOCK] into `positions`, of _BLOCK + 1 elements, since every
+    # position is written and only the kept ones are left standing; returns how many.
+    kept = 0
+    for position in range(begin, min(begin + _BLOCK, codes.size)):
+        positions[kept] = position
+        kept += codes[position] != 0
+    return kept
+
+
+@njit(cache=True, nogil=True)
 def _encode_gaps(codes, longest, entry_codes, gaps):
-    # Assumes outputs of exactly count_entries() elements.
+    # Assumes outputs of codes.size elements. Returns the entries.
+    positions = np.empty(_BLOCK + 1, np.int64)
     entry = 0
     next_position = 0
-    for position in range(codes.size):
-        if codes[position] != 0:
+    for begin in range(0, codes.size, _BLOCK):
+        for i in range(_kept_positions(codes, begin, positions)):
+            position = positions[i]
             while position - next_position > longest:
                 entry_codes[entry] = 0
                 gaps[entry] = longest
@@ -135,6 +153,7 @@ def _encode_gaps(codes, longest, entry_codes, gaps):
             gaps[entry] = position - next_position
             entry += 1
             next_position = position + 1
+    return entry
 
 
 @njit(cache=True, nogil=True)
@@ -151,11 +170,25 @@ def _decode_gaps(entry_codes, gaps, codes):
 
 @njit(cache=True, nogil=True)
 def _gap_histograms(codes, gap_counts, fillers):
+    positions = np.empty(_BLOCK + 1, np.int64)
+    runs = np.zeros(_COUNTED_RUNS, np.int64)
     previous = -1
-    for position in range(codes.size):
-        if codes[position] != 0:
-            zeros = position - previous - 1
-            previous = position
-            for rel_bits in range(1, fillers.size):
-                gap_counts[rel_bits, zeros & ((1 << rel_bits) - 1)] += 1
-                fillers[rel_bits] += zeros >> rel_bits
+    for begin in range(0, codes.size, _BLOCK):
+        for i in range(_kept_positions(codes, begin, positions)):
+            zeros = positions[i] - previous - 1
+            previous = positions[i]
+            if zeros < runs.size:
+                runs[zeros] += 1
+            else:
+                _add_runs(gap_counts, fillers, zeros, 1)
+    for zeros in range(runs.size):
+        if runs[zeros]:
+            _add_runs(gap_counts, fillers, zeros, runs[zeros])
+
+
+@njit(cache=True, nogil=True)
+def _add_runs(gap_counts, fillers, zeros, times):
+    # So many zeros before a kept weight, so many times.
+    for rel_bits in range(1, fillers.size):
+        gap_counts[rel_bits, zeros & ((1 << rel_bits) - 1)] += times
+        fillers[rel_bits] += (zeros >> rel_bits) * times

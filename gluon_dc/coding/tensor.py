@@ -1,83 +1,23 @@
-"""The two forms of a compressed weight: CodedTensor (codes into a codebook) and PackedTensor (streams, as on disk)."""
+"""PackedTensor, a coded tensor as the streams of its entries; packing by any coder, and unpacking."""
 
 import math
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
-from . import huffman, relative
-from .arrays import flat_input, frozen
+from . import chunked, huffman, relative
+from .arrays import frozen
+from .coded import MAX_CODEBOOK, CodedTensor, checked_codebook, code_bits
+from .context_tensor import ContextTensor, pack_groups
 from .errors import located
 from .lossless import plain_nbytes
-from .threads import in_threads, pieces
 
-MAX_CODEBOOK = 256
-CODERS = ("huffman", "fixed")
+__all__ = ["CODERS", "MAX_CODEBOOK", "CodedTensor", "PackedTensor", "checked_codebook", "code_bits", "pack", "pack_all",
+           "unpack"]
 
-
-@dataclass(frozen=True, eq=False)
-class CodedTensor:
-    """A weight as codes into a codebook. Code 0 is the value 0.0: a weight is kept where its code is not 0.
-
-    codebook: float32 (k,), 1 <= k <= 256, finite, codebook[0] == +0.0. codes: uint8, the weight's shape, all < k.
-    Both become read-only. Raises ValueError (TypeError for codes of another dtype). Equal by content.
-    """
-
-    codebook: np.ndarray
-    codes: np.ndarray
-
-    def __post_init__(self):
-        codes = np.asarray(self.codes)
-        if codes.dtype != np.uint8:
-            raise TypeError(f"codes must be uint8, got {codes.dtype}: convert them with .astype(np.uint8)")
-        object.__setattr__(self, "codebook", checked_codebook(self.codebook))
-        if codes.size and codes.max() >= self.codebook.size:
-            raise ValueError(f"largest code is {codes.max()}, but the codebook has {self.codebook.size} entries")
-        object.__setattr__(self, "codes", frozen(codes, np.uint8))
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.codes.shape
-
-    @property
-    def size(self) -> int:
-        return self.codes.size
-
-    @property
-    def nnz(self) -> int:
-        """Number of kept weights."""
-        return int(np.count_nonzero(self.codes))
-
-    @property
-    def density(self) -> float:
-        """nnz / size; 0.0 for an empty tensor."""
-        return self.nnz / max(1, self.size)
-
-    @property
-    def mask(self) -> np.ndarray:
-        """bool, True = kept."""
-        return self.codes != 0
-
-    @property
-    def code_bits(self) -> int:
-        """Bits of a code of fixed width: max(1, ceil(log2 k))."""
-        return code_bits(self.codebook.size)
-
-    def decode(self, out=None) -> np.ndarray:
-        """The weight, float32: codebook[codes]; written into `out`, contiguous float32 of that shape, if it is given."""
-        values = np.empty(self.shape, np.float32) if out is None else out
-        if values.shape != self.shape or values.dtype != np.float32 or not values.flags.c_contiguous:
-            raise ValueError(f"out must be a contiguous float32 array of shape {self.shape}, got {values.dtype} of "
-                             f"shape {values.shape}")
-        codebook, codes = flat_input(self.codebook, np.float32), flat_input(self.codes, np.uint8)
-        flat = values.reshape(-1)
-        in_threads(lambda piece: _look_up(codebook, codes[piece], flat[piece]), pieces(codes.size))
-        return values
-
-    def __eq__(self, other) -> bool:
-        return isinstance(other, CodedTensor) and (
-            self.codebook.tobytes() == other.codebook.tobytes() and np.array_equal(self.codes, other.codes))
+CODERS = ("huffman", "fixed", "context")
+# From so many entries on, Huffman streams are cut into chunks, which are coded and decoded in threads.
+CHUNKED_ENTRIES = 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,8 +27,9 @@ class PackedTensor:
     shape: up to 8 dimensions. rel_bits: 0..8 bits of a gap; 0 = dense mode, every position is an entry and there are
     no gaps. codebook: as in CodedTensor, k entries. entries: kept weights and fillers. code_lengths: uint8, of a
     Huffman code over the k codes, or `flat_lengths(k)` for fixed width. gap_lengths: likewise over the 2**rel_bits
-    gaps, (0,) in dense mode. code_stream, gap_stream: bytes. Raises ValueError where these disagree; the streams
-    themselves are read by `unpack`. Equal by content.
+    gaps, (0,) in dense mode. code_stream, gap_stream: bytes. chunked: both are streams of `chunked.encode_chunks`, as
+    only version 2 of the file has them, and not of `huffman.encode`. Raises ValueError where these disagree; the
+    streams themselves are read by `unpack`. Equal by content.
     """
 
     shape: tuple[int, ...]
@@ -99,6 +40,7 @@ class PackedTensor:
     gap_lengths: np.ndarray
     code_stream: bytes
     gap_stream: bytes
+    chunked: bool = False
 
     def __post_init__(self):
         object.__setattr__(self, "shape", tuple(int(extent) for extent in self.shape))
@@ -106,9 +48,9 @@ class PackedTensor:
         for field in ("code_lengths", "gap_lengths"):
             object.__setattr__(self, field, frozen(getattr(self, field), np.uint8))
         _check_counts(self)
-        _check_stream("code", self.code_lengths, self.codebook.size, self.entries, self.code_stream)
+        _check_stream("code", self.code_lengths, self.codebook.size, self.entries, self.code_stream, self.chunked)
         if self.rel_bits:
-            _check_stream("gap", self.gap_lengths, 2**self.rel_bits, self.entries, self.gap_stream)
+            _check_stream("gap", self.gap_lengths, 2**self.rel_bits, self.entries, self.gap_stream, self.chunked)
         elif self.gap_lengths.size or self.gap_stream:
             raise ValueError("dense mode (rel_bits 0) has no gaps, but there is a gap table or stream")
 
@@ -125,6 +67,11 @@ class PackedTensor:
     def coder(self) -> str:
         """"huffman" where either stream has a Huffman code of its own, "fixed" where both are of fixed width."""
         return "huffman" if self.code_table or self.gap_table else "fixed"
+
+    @property
+    def decoder(self):
+        """What decodes its streams: `huffman.decode`, or `chunked.decode_chunks`."""
+        return chunked.decode_chunks if self.chunked else huffman.decode
 
     @property
     def code_table(self) -> bytes:
@@ -159,18 +106,37 @@ class PackedTensor:
 
     def _content(self) -> tuple:
         return (self.shape, self.rel_bits, self.codebook.tobytes(), self.entries, self.code_lengths.tobytes(),
-                self.gap_lengths.tobytes(), self.code_stream, self.gap_stream)
+                self.gap_lengths.tobytes(), self.code_stream, self.gap_stream, self.chunked)
 
 
-def pack(coded: CodedTensor, coder: str = "huffman", rel_bits: int | None = None) -> PackedTensor:
+def pack(coded: CodedTensor, coder: str = "huffman", rel_bits: int | None = None, effort: str = "best"):
     """Coded tensor to streams; `unpack` gives back exactly the same.
 
-    coder: "huffman" (a stream still stays at fixed width where that takes no more bytes, table included) or "fixed".
-    rel_bits: 0..8, or None for the width with the fewest bytes, ties to the smaller. Raises ValueError for others.
-    Source: paper sections 2 and 4.
+    coder: "huffman" (a stream still stays at fixed width where that takes no more bytes, table included) or "fixed"
+    for a PackedTensor, "context" for a ContextTensor in a group of its own (`pack_all` lets several share one).
+    rel_bits: 0..8, or None for the width with the fewest bytes, ties to the smaller; the context coder has none.
+    effort: "fast" or "best", of the context coder. Raises ValueError for others. Source: paper sections 2 and 4.
+    """
+    return pack_all({"": coded}, coder, {} if rel_bits is None else {"": rel_bits}, effort)[""]
+
+
+def pack_all(tensors, coder: str = "huffman", rel_bits=None, effort: str = "best", progress=None) -> dict:
+    """`pack` for {name: CodedTensor}, in the same order; small tensors share a stream of the context coder.
+
+    rel_bits: {name: 0..8}, those with the fewest bytes for the others. progress(weights), if given, is called after
+    each stream of the context coder.
     """
     if coder not in CODERS:
         raise ValueError(f"unknown coder {coder!r}, expected one of {', '.join(CODERS)}")
+    rel_bits = rel_bits or {}
+    if coder == "context":
+        if any(width is not None for width in rel_bits.values()):
+            raise ValueError("rel_bits: the context coder stores no gaps, so there is no width to choose")
+        return pack_groups(tensors, effort, progress)
+    return {name: _pack(coded, coder, rel_bits.get(name)) for name, coded in tensors.items()}
+
+
+def _pack(coded: CodedTensor, coder: str, rel_bits: int | None) -> PackedTensor:
     plans = _plans(coded, coder)
     if rel_bits is None:
         rel_bits = min(range(len(plans)), key=lambda width: plans[width][0])
@@ -178,43 +144,29 @@ def pack(coded: CodedTensor, coder: str = "huffman", rel_bits: int | None = None
         raise ValueError(f"rel_bits must be 0..{relative.MAX_REL_BITS} or None, got {rel_bits}")
     _, code_lengths, gap_lengths = plans[rel_bits]
     entry_codes, gaps = relative.encode_gaps(coded.codes.reshape(-1), rel_bits)
+    is_chunked = coder == "huffman" and entry_codes.size >= CHUNKED_ENTRIES
+    encode = chunked.encode_chunks if is_chunked else huffman.encode
     return PackedTensor(
         shape=coded.shape, rel_bits=rel_bits, codebook=coded.codebook, entries=entry_codes.size,
-        code_lengths=code_lengths, gap_lengths=gap_lengths,
-        code_stream=huffman.encode(entry_codes, code_lengths),
-        gap_stream=huffman.encode(gaps, gap_lengths) if rel_bits else b"")
+        code_lengths=code_lengths, gap_lengths=gap_lengths, code_stream=encode(entry_codes, code_lengths),
+        gap_stream=encode(gaps, gap_lengths) if rel_bits else b"", chunked=is_chunked)
 
 
-def unpack(packed: PackedTensor, name: str = "") -> CodedTensor:
-    """Streams back to the coded tensor. Raises FormatError, naming the tensor by `name`, for streams that are too
-    short or long, hold a code outside the codebook, or place an entry past the end."""
+def unpack(packed, name: str = "") -> CodedTensor:
+    """Streams of a PackedTensor or ContextTensor back to the coded tensor. Raises FormatError, naming the tensor by
+    `name`, for streams that are too short or long, hold a code outside the codebook, or place an entry past the end."""
+    if isinstance(packed, ContextTensor):
+        with located(f"tensor {name!r}, stream of its group"):
+            return packed.unpack()
     with located(f"tensor {name!r}, code stream"):
-        codes = huffman.decode(packed.code_stream, packed.code_lengths, packed.entries)
+        codes = packed.decoder(packed.code_stream, packed.code_lengths, packed.entries)
     if packed.rel_bits:
         with located(f"tensor {name!r}, gap stream"):
-            gaps = huffman.decode(packed.gap_stream, packed.gap_lengths, packed.entries)
+            gaps = packed.decoder(packed.gap_stream, packed.gap_lengths, packed.entries)
             codes = relative.decode_gaps(codes, gaps, packed.size)
     codes.flags.writeable = False
     with located(f"tensor {name!r}, code stream"):
         return CodedTensor(packed.codebook, codes.reshape(packed.shape))
-
-
-def code_bits(k: int) -> int:
-    """Bits of a code of fixed width into a codebook of k entries: max(1, ceil(log2 k))."""
-    return max(1, (k - 1).bit_length())
-
-
-def checked_codebook(codebook) -> np.ndarray:
-    """Read-only float32 (k,) codebook; ValueError unless 1 <= k <= 256, all finite and entry 0 is +0.0."""
-    codebook = frozen(codebook, np.float32)
-    if codebook.ndim != 1 or not 1 <= codebook.size <= MAX_CODEBOOK:
-        raise ValueError(f"a codebook has 1..{MAX_CODEBOOK} entries in one dimension, got shape {codebook.shape}")
-    bad = np.flatnonzero(~np.isfinite(codebook))
-    if bad.size:
-        raise ValueError(f"codebook entry {bad[0]} is {codebook[bad[0]]}: expected finite values")
-    if codebook[:1].tobytes() != bytes(4):
-        raise ValueError(f"codebook[0] must be +0.0, the value of code 0, got {codebook[0]}")
-    return codebook
 
 
 def _plans(coded: CodedTensor, coder: str) -> list[tuple[int, np.ndarray, np.ndarray]]:
@@ -260,17 +212,13 @@ def _check_counts(packed: PackedTensor) -> None:
         raise ValueError(f"{packed.entries} entries in shape {packed.shape}, expected {bound}")
 
 
-def _check_stream(what: str, lengths: np.ndarray, n_symbols: int, entries: int, stream: bytes) -> None:
+def _check_stream(what: str, lengths: np.ndarray, n_symbols: int, entries: int, stream: bytes,
+                  is_chunked: bool) -> None:
     huffman.check_lengths(lengths)
     if lengths.size != n_symbols and not np.array_equal(lengths, huffman.flat_lengths(n_symbols)):
         raise ValueError(f"{what} table has {lengths.size} lengths, expected {n_symbols} or a flat table")
+    if is_chunked:
+        return  # chunks have sizes of their own, which their decoder checks
     longest = -(-entries * int(lengths.max()) // 8)
     if len(stream) > longest or (_is_flat(lengths) and len(stream) != longest):
         raise ValueError(f"{what} stream has {len(stream)} bytes, {entries} entries take at most {longest}")
-
-
-@njit(cache=True, nogil=True)
-def _look_up(codebook, codes, values):
-    # codebook[codes] without the int64 copy of the codes that NumPy makes.
-    for i in range(codes.size):
-        values[i] = codebook[codes[i]]

@@ -66,3 +66,31 @@ class Cursor:
         if stored != expected:
             raise FormatError(f"{what} at bytes {start}..{self.position - CHECKSUM_NBYTES - 1} is damaged: checksum "
                               f"{stored.hex()}, its bytes give {expected.hex()}")
+
+
+def section_cursor(cursor: Cursor, nbytes: int, what: str) -> Cursor:
+    """A cursor over the next `nbytes` bytes, whose checksum follows them and is right; `cursor` goes on after it."""
+    start = cursor.position
+    cursor.take(nbytes, what)
+    cursor.check(start, what)
+    return Cursor(cursor.data, start, start + nbytes)
+
+
+def check_decoded_nbytes(decoded: int, tensors, max_decoded_nbytes: int) -> None:
+    """FormatError where texts of `decoded` bytes and tensors (name, shape, bytes) take more than the limit."""
+    for name, shape, nbytes in tensors:
+        decoded += nbytes
+        if decoded > max_decoded_nbytes:
+            raise FormatError(
+                f"tensor {name!r} of shape {shape} brings the decoded size to {decoded} bytes, more than "
+                f"max_decoded_nbytes={max_decoded_nbytes}: raise that limit if you trust the file")
+    if decoded > max_decoded_nbytes:
+        raise FormatError(f"graph and metadata take {decoded} bytes decoded, max_decoded_nbytes={max_decoded_nbytes}")
+
+
+def check_file_nbytes(cursor: Cursor, nbytes: int) -> None:
+    """FormatError unless `nbytes` bytes follow, as the header says."""
+    expected = cursor.position + nbytes
+    if expected != len(cursor.data):
+        fault = "cut short" if expected > len(cursor.data) else "followed by trailing bytes"
+        raise FormatError(f"file is {fault}: it has {len(cursor.data)} bytes, its header declares {expected}")

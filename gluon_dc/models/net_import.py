@@ -2,18 +2,19 @@
 
 import numpy as np
 
-from ..coding import CodedTensor, CompressedModel, pack
+from ..coding import CodedTensor, CompressedModel, pack_all
 from .net_format import read_net
 
 WEIGHT, BIAS = "weight", "bias"
 
 
-def import_net(source, shapes, reverse_channels=True, coder="huffman", metadata=None) -> CompressedModel:
+def import_net(source, shapes, reverse_channels=True, coder="huffman", metadata=None,
+               effort="best") -> CompressedModel:
     """Read a .net file and code it anew: the same weights, bit for bit, in fewer bytes.
 
     source: path or bytes. shapes: {"LAYER.weight": shape} in the network's order. reverse_channels: turn round the
-    input channels of the first layer, which are BGR in the authors' networks, for RGB images. coder, metadata: as in
-    `gluon_dc.compress`; each layer takes the gap width with the fewest bytes.
+    input channels of the first layer, which are BGR in the authors' networks, for RGB images. coder, metadata, effort: as
+    in `gluon_dc.compress`; each layer takes the gap width with the fewest bytes.
     Returns a model with each weight followed by its bias ("LAYER.bias"). Raises as `read_net`; ValueError where the
     channels cannot be turned round, since the first layer does not look at three.
     """
@@ -21,11 +22,12 @@ def import_net(source, shapes, reverse_channels=True, coder="huffman", metadata=
     first = next(iter(coded))
     if reverse_channels:
         coded[first] = reversed_channels(coded[first], first)
+    packed = pack_all({name: without_unused(tensor) for name, tensor in coded.items()}, coder, effort=effort)
     tensors = {}
-    for name, tensor in coded.items():
-        tensors[name] = pack(without_unused(tensor), coder=coder)
+    for name, tensor in packed.items():
+        tensors[name] = tensor
         tensors[name.removesuffix(WEIGHT) + BIAS] = biases[name]
-    return CompressedModel(tensors, metadata=metadata or {})
+    return CompressedModel(tensors, metadata=metadata or {}, effort=effort if coder == "context" else None)
 
 
 def reversed_channels(tensor, name) -> CodedTensor:

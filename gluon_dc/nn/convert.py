@@ -2,19 +2,22 @@
 import mxnet as mx
 import numpy as np
 
-from ..coding import CODERS, CodedTensor, CompressedModel, PackedTensor, pack, share, unpack
+from ..coding import CODERS, EFFORTS, CodedTensor, CompressedModel, pack, pack_groups, share, unpack
+from ..coding.coded import ascending, with_few_values
 from ..coding.threads import in_threads
+from .calibrated import quantize_calibrated
 from .layers import set_coded, set_plain
-from .parameters import SharedWeight, allocate, assign, fill, mean_value, value
+from .parameters import SharedWeight, allocate, fill, mean_value, shape_text, value
 from .patterns import resolve
 from .pruning import check_finite
 from .walk import TRANSPOSED, WeightedLayer, plain_parameters, refresh_graphs, weighted_layers, wrapped_names
 
 
-def quantize(net, bits, start="optimal", seed=0, gradient="centroid", weights=None):
-    """Share the weights of a net in place: k-means per layer over the kept weights (paper 3.1, 3.2).
+def quantize(net, bits, start="optimal", seed=0, gradient="centroid", weights=None, calibration=None, divergence=0.02):
+    """Share the weights of a net in place: k-means per layer over the kept weights (paper 3.1, 3.2), or on grids that
+    change the net's outputs least, without retraining, where it is given inputs to look at.
 
-    Pruned weights stay 0.0. Train on with `CentroidTrainer`.
+    By k-means pruned weights stay 0.0. Train on with `CentroidTrainer`.
 
     Parameters
     ----------
@@ -35,6 +38,14 @@ def quantize(net, bits, start="optimal", seed=0, gradient="centroid", weights=No
         transposed convolutions too.
     weights : dict, optional
         ``{name: nonnegative array, shape of the weight}``: what an error in each weight costs.
+    calibration : iterable of inputs (n, ...), or the result of `nn.curvatures`, optional
+        Batches as the net takes them, a few hundred inputs, no labels. Each weight then goes to the multiple of its
+        layer's step that costs least in divergence and bits, 0.0 too, and errors are fed back into what is still to
+        come (`nn.error_feedback`); `start` and `weights` have no say. Biases go to grids of their own, so
+        ``compress(net, coder="context")`` makes them small. Dense and 2-D convolutions; others need bits None.
+    divergence : float
+        With calibration: the nats that the softmax outputs are to move, as predicted; they mostly move less. One
+        price of a bit holds for all layers; `bits` (2..8) is only the most that a code may take, so 8 is best.
 
     Returns
     -------
@@ -49,6 +60,8 @@ def quantize(net, bits, start="optimal", seed=0, gradient="centroid", weights=No
     """
     if gradient not in ("centroid", "dense"):
         raise ValueError(f'gradient is "centroid" or "dense", got {gradient!r}')
+    if calibration is not None:
+        return quantize_calibrated(net, bits, calibration, divergence, seed, gradient)
     found = {layer.name: layer for layer in weighted_layers(net, transposed=gradient == "dense")}
     chosen = resolve(bits, list(found), "bits")
     for name, number in chosen.items():
@@ -88,7 +101,7 @@ def unwrap(net):
     return net
 
 
-def compress(net, coder="huffman", rel_bits=None, metadata=None):
+def compress(net, coder="huffman", rel_bits=None, metadata=None, effort="best", progress=None):
     """Code a net: shared weights as codes, gaps and codebooks, everything else losslessly.
 
     Parameters
@@ -96,12 +109,20 @@ def compress(net, coder="huffman", rel_bits=None, metadata=None):
     net : gluon.Block
         Usually pruned and shared. Weights that are pruned only are stored as the kept values and
         a bitmap; biases, batch norm and unknown layers as they are.
-    coder : "huffman" or "fixed"
+    coder : "huffman", "fixed" or "context"
+        "context" writes version 2 of the file, the smallest: no gaps, adaptive coding of everything. There
+        biases and the like whose values repeat (all zero, or on a codebook) are coded like weights.
     rel_bits : int in 0..8, or dict, optional
         Width of the relative index (paper section 2), one number or by pattern; by default the
         width that gives each layer the fewest bytes. 0 stores a code for every weight and no gaps.
+        Not with the context coder, which has no gaps.
     metadata : dict, optional
         JSON-able; travels in the file.
+    effort : "best" or "fast"
+        Of the context coder: "best" is a few percent smaller and takes about a second per million weights,
+        to read too; "fast" is many times faster.
+    progress : callable, optional
+        ``progress(weights)`` after each stream of the context coder, from any thread.
 
     Returns
     -------
@@ -116,25 +137,52 @@ def compress(net, coder="huffman", rel_bits=None, metadata=None):
     """
     if coder not in CODERS:
         raise ValueError(f"coder is one of {', '.join(CODERS)}, got {coder!r}")
+    if effort not in EFFORTS:
+        raise ValueError(f"effort is one of {', '.join(EFFORTS)}, got {effort!r}")
     parameters = plain_parameters(net)
-    coded_names = [name for name, parameter in parameters.items()
-                   if isinstance(parameter, WeightedLayer) and parameter.is_coded]
+    if coder == "context":
+        return _context_coded(parameters, rel_bits, metadata, effort, progress)
+    coded_names = [name for name, parameter in parameters.items() if _is_shared(parameter)]
     widths = {} if rel_bits is None else resolve(rel_bits, coded_names, "rel_bits (of shared layers)")
-    tensors = {name: _packed(name, parameter, coder, widths.get(name))
-               for name, parameter in parameters.items()}
+    tensors = {}
+    for name, parameter in parameters.items():
+        tensor = _tensor(name, parameter)
+        is_coded = isinstance(tensor, CodedTensor)
+        tensors[name] = pack(tensor, coder=coder, rel_bits=widths.get(name)) if is_coded else tensor
     return CompressedModel(tensors, metadata=metadata or {})
 
 
-def _packed(name, parameter, coder, rel_bits):
+def _context_coded(parameters, rel_bits, metadata, effort, progress):
+    if rel_bits is not None:
+        raise ValueError("rel_bits is the width of gaps, and the context coder stores none: leave it out, or take "
+                         "coder huffman or fixed")
+    tensors = {}
+    for name, parameter in parameters.items():
+        tensor = _tensor(name, parameter)
+        if isinstance(tensor, np.ndarray) and not isinstance(parameter, WeightedLayer):
+            tensor = with_few_values(tensor) or tensor
+        tensors[name] = ascending(tensor) if isinstance(tensor, CodedTensor) else tensor
+    coded = {name: tensor for name, tensor in tensors.items() if isinstance(tensor, CodedTensor)}
+    packed = pack_groups(coded, effort, progress)
+    return CompressedModel({name: packed.get(name, tensor) for name, tensor in tensors.items()},
+                           metadata=metadata or {}, effort=effort)
+
+
+def _is_shared(parameter):
+    return isinstance(parameter, WeightedLayer) and parameter.is_coded
+
+
+def _tensor(name, parameter):
+    """The CodedTensor of a shared weight, any other parameter as an array."""
+    if _is_shared(parameter):
+        return _coded(name, parameter)
     if isinstance(parameter, WeightedLayer):
-        if parameter.is_coded:
-            return pack(_coded(name, parameter), coder=coder, rel_bits=rel_bits)
         check_finite(name, parameter.view())
         array = parameter.array()
         array.flags.writeable = False  # so that it is not copied once more
         return array
     if parameter._data is None:
-        raise ValueError(f"{name} is not initialized (shape {parameter.shape}); run one forward "
+        raise ValueError(f"{name} is not initialized (shape {shape_text(parameter.shape)}); run one forward "
                          "pass first")
     return mean_value(parameter)
 
@@ -181,6 +229,9 @@ def restore(model, net, ctx=None, coded=False):
     FormatError
         A tensor that does not decode.
     """
+    if not isinstance(model, CompressedModel):
+        raise TypeError(f"restore takes a CompressedModel and then a net, got {type(model).__name__}: "
+                        "gluon_dc.load(path) reads one from a file")
     parameters = _plain_targets(net)
     _check_fit(parameters, model)
     decoded = dict(zip(model, in_threads(lambda named: _unpacked(*named), model.items())))
@@ -219,7 +270,7 @@ def _check_fit(parameters, decoded):
         expected, shape = parameter.shape, tuple(decoded[name].shape)
         if expected is not None and (len(expected) != len(shape) or any(
                 e > 0 and e != s for e, s in zip(expected, shape))):
-            raise ValueError(f"{name}: the net's shape is {tuple(expected)}, the model's {shape}; "
+            raise ValueError(f"{name}: the net's shape is {shape_text(expected)}, the model's {shape}; "
                              "restore into the architecture (and class count) that was compressed")
         if np.dtype(parameter.dtype) != _dtype(decoded[name]):
             raise ValueError(f"{name}: the net's dtype is {np.dtype(parameter.dtype)}, the model's "
@@ -227,11 +278,11 @@ def _check_fit(parameters, decoded):
 
 
 def _dtype(tensor):
-    return np.dtype(np.float32) if isinstance(tensor, PackedTensor) else tensor.dtype
+    return tensor.dtype if isinstance(tensor, np.ndarray) else np.dtype(np.float32)
 
 
 def _unpacked(name, tensor):
-    return unpack(tensor, name) if isinstance(tensor, PackedTensor) else tensor
+    return tensor if isinstance(tensor, np.ndarray) else unpack(tensor, name)
 
 
 def _assign(parameter, tensor, ctx):
@@ -243,30 +294,3 @@ def _assign(parameter, tensor, ctx):
         fill(parameter, lambda array: tensor.decode(out=array))
     else:
         fill(parameter, lambda array: np.copyto(array, tensor))
-
-
-def round_to_float16(net):
-    """Round codebooks and the parameters that are stored as floats to float16 values, in place.
-
-    They stay float32 in the net; a file stores them in two bytes each, losslessly. Returns the
-    net. Left alone: weights that are not shared, and arrays with a value that would become
-    infinite or 0.
-    """
-    for parameter in plain_parameters(net).values():
-        if not isinstance(parameter, WeightedLayer):
-            _round(parameter)
-        elif isinstance(parameter.parameter, SharedWeight):
-            _round(parameter.parameter.codebook)
-            parameter.parameter.follow_codebook()
-        elif parameter.is_coded:
-            _round(parameter.parameter)
-    return net
-
-
-def _round(parameter):
-    array = value(parameter)
-    with np.errstate(over="ignore"):
-        rounded = array.astype(np.float16).astype(array.dtype)
-    survives = np.isfinite(rounded).all() and not ((array != 0) & (rounded == 0)).any()
-    if array.dtype == np.float32 and survives:
-        assign(parameter, rounded)
