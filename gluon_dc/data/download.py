@@ -1,5 +1,6 @@
 """Fetching one file from the first mirror that has it, quickly given up and never left half written."""
 
+import contextlib
 import http.client
 import os
 import queue
@@ -89,7 +90,8 @@ def _write_atomically(path, data):
         raise DownloadError(f"cannot write {path} ({_one_line(error)})") from error
     finally:
         if part is not None:
-            os.unlink(part)
+            with contextlib.suppress(OSError):  # gone, if an interrupt came right after the replacement
+                os.unlink(part)
 
 
 def _one_line(error):

@@ -1,0 +1,78 @@
+"""Fuzzing without atheris: the corpus, then random mutations of it; the same inputs for the same seed."""
+
+import hashlib
+import random
+import sys
+import time
+import traceback
+from pathlib import Path
+
+from .corpus import inputs_of
+from .faults import Fault, Watchdog, run_check
+from .mutator import MUTATORS, mutate
+from .targets import TARGETS
+
+REPORT_EVERY_S = 60.0
+
+
+def mutants(name: str, seed: int):
+    """Endlessly: the inputs of a target, then mutants of them."""
+    inputs = inputs_of(name)
+    yield from inputs
+    rng, mutator = random.Random(seed), MUTATORS.get(name, mutate)
+    while True:
+        yield mutator(rng, rng.choice(inputs), inputs)
+
+
+def run_random(name: str, folder: Path, seconds: float, seed: int, runs: int = -1, out=None) -> int:
+    """Try mutants for some seconds or a number of runs. Prints counts; what is found goes to folder/fault-SHA1.
+
+    Returns 1 where anything was found, else 0.
+    """
+    out = out or sys.stderr
+    watchdog = Watchdog(lambda data: _keep(folder, "hang", data, "took too long", out))
+    _warm_up(name)
+    started_s = shown_s = time.monotonic()
+    accepted = tried = found = 0
+    for tried, data in enumerate(mutants(name, seed), 1):
+        try:
+            with watchdog.over(data):
+                accepted += run_check(TARGETS[name], data)
+        except Fault as fault:
+            found += 1
+            _keep(folder, "fault", data, "".join(traceback.format_exception(fault)), out)
+        now_s = time.monotonic()
+        is_over = now_s - started_s >= seconds or tried == runs
+        if is_over or now_s - shown_s >= REPORT_EVERY_S:
+            shown_s = now_s
+            print(f"{name}: {tried:,} inputs in {now_s - started_s:.0f} s, {accepted:,} accepted, {found} faults, "
+                  f"seed {seed}", file=out, flush=True)
+        if is_over:
+            return int(found > 0)
+
+
+def _warm_up(name: str) -> None:
+    # Kernels are compiled, so that no input looks slow for that.
+    for data in inputs_of(name):
+        try:
+            run_check(TARGETS[name], data)
+        except Fault:
+            pass  # comes again
+
+
+def replay(name: str, paths) -> int:
+    """Run single inputs. Prints what each does; 1 where any is a fault."""
+    found = 0
+    for path in paths:
+        try:
+            outcome = "accepted" if run_check(TARGETS[name], path.read_bytes()) else "refused, as it should be"
+        except Fault:
+            found, outcome = 1, traceback.format_exc()
+        print(f"{path}: {outcome}")
+    return found
+
+
+def _keep(folder: Path, kind: str, data: bytes, why: str, out) -> None:
+    path = folder / f"{kind}-{hashlib.sha1(data).hexdigest()}"
+    path.write_bytes(data)
+    print(f"{why}\n{path}: {len(data)} bytes: {data[:200].hex()}", file=out, flush=True)
