@@ -25,7 +25,7 @@ from gluon_dc.coding.files import write_atomically  # noqa: E402
 from gluon_dc.report.command import run_command  # noqa: E402
 from gluon_dc.report.npfiles import read_npy  # noqa: E402
 from gluon_dc.report.streams import (  # noqa: E402
-    REFERENCE_LIMIT, check_reference, model_streams, packed_tensors, recode,
+    REFERENCE_LIMIT, check_reference, coded_tensors, model_streams, packed_tensors, recode,
 )
 from gluon_dc.report.tables import count, decimal, format_table  # noqa: E402
 
@@ -95,16 +95,21 @@ def check_file(args):
     model = load(args.input) if is_gdc(args.input) else open_model(args.input, args.bits)
     streams = model_streams(model)
     twice = sum(check_reference(name, packed) for name, packed in packed_tensors(model))
+    model.decode()
+    by_context = len(coded_tensors(model)) - len(packed_tensors(model))
     if args.json:
         print(json.dumps({
-            "file": args.input, "nbytes": model.nbytes, "tensors_decoded": len(packed_tensors(model)),
+            "file": args.input, "nbytes": model.nbytes, "tensors_decoded": len(coded_tensors(model)),
             "tensors_decoded_by_reference": twice, "streams": [stream.to_dict() for stream in streams],
         }, indent=1))
         return
     rows = [row(stream.to_dict()) for stream in streams]
     print(format_table(HEADINGS, rows, f"{args.input}: streams", text_columns=2))
-    print(f"Checksums hold. All {len(packed_tensors(model))} coded tensors decode; {twice} of at most "
+    print(f"Checksums hold. All {len(coded_tensors(model))} coded tensors decode; {twice} of at most "
           f"{REFERENCE_LIMIT:,} entries by the reference decoder too, with the same symbols.")
+    if by_context:
+        print(f"{by_context} of them are of the context coder, which has no codes of its own for symbols: "
+              "tools/show.py tells their bytes, and `encode` makes Huffman codes of them.")
 
 
 def row(stream):

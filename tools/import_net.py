@@ -13,6 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from gluon_dc.coding import CODERS, EFFORTS  # noqa: E402
 from gluon_dc.report.command import run_command  # noqa: E402
 from gluon_dc.training.folders import check_apart  # noqa: E402
 from gluon_dc.training.net_options import set_threads  # noqa: E402
@@ -36,7 +37,10 @@ def parse_args(argv):
                         "are")
     parser.add_argument("--preprocessing", metavar="NAME", default="caffe", help="noted in the file for those who "
                         "evaluate it (default: %(default)s, the authors')")
-    parser.add_argument("--coder", choices=("huffman", "fixed"), default="huffman", help="(default: %(default)s)")
+    parser.add_argument("--coder", choices=CODERS, default="huffman", help="context makes the smallest files "
+                        "(default: %(default)s)")
+    parser.add_argument("--effort", choices=EFFORTS, default="best", help="of the context coder (default: "
+                        "%(default)s)")
     return parser.parse_args(argv)
 
 
@@ -55,7 +59,7 @@ def import_file(args):
     shapes = net_shapes(net, zoo.input_shape(args.model))
     metadata = {"network": args.model, "weights": f"{Path(args.input).name}, the authors' release",
                 "preprocessing": args.preprocessing}
-    model = import_net(args.input, shapes, not args.keep_channels, args.coder, metadata)
+    model = import_net(args.input, shapes, not args.keep_channels, args.coder, metadata, args.effort)
     restore(model, net)
     check_restored(args, net, shapes)
     model = one_shot.write_verified(args.output, model, net)
@@ -84,15 +88,15 @@ def biases_by_name(biases):
 
 def describe(args, model):
     """The sizes as text: their file, ours, and what no coder of single symbols goes below."""
-    from gluon_dc.report.streams import model_streams
+    from gluon_dc.report.compressors import entropy_nbytes
+    from gluon_dc.report.streams import model_streams, packed_tensors, recode
     theirs, ours = Path(args.input).stat().st_size, Path(args.output).stat().st_size
-    streams = model_streams(model)
-    bound = sum(stream.bound_nbytes for stream in streams)
-    fixed_parts = ours - sum(stream.nbytes + stream.table_nbytes for stream in streams)
+    with_index = model if packed_tensors(model) else recode(model, "huffman")
+    streams = model_streams(with_index)
     dense = sum(array.nbytes for array in model.decode().values())
     weights = sum(stream.symbols for stream in streams if stream.kind == "codes")
     rows = [("dense float32", dense), (f"{args.input}", theirs), (f"{args.output}", ours),
-            ("  codes and gaps at their entropy, the rest as it is", round(bound + fixed_parts))]
+            ("  codes and gaps at their entropy, the rest as it is", entropy_nbytes(with_index))]
     lines = [f"{what:<56} {nbytes:>12,} bytes {dense / nbytes:>7.2f}x" for what, nbytes in rows]
     layers = sum(stream.kind == "codes" for stream in streams)
     return "\n".join([*lines, f"{weights:,} entries in {layers} layers; the file decodes to the same weights, bit for "

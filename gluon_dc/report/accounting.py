@@ -10,13 +10,15 @@ What is counted, for each coded tensor and nothing else:
   Huffman code needs would cost more than it saves.
 - The dense net: 32 bits for each weight of the coded tensors.
 
+A tensor of the context coder has no index; it is counted as it would be Huffman-coded (see `streams.paper_form`).
+
 Not counted: Huffman tables, biases and all else that travels losslessly, header and checksums. `size_report` counts
 every byte.
 """
 
 from dataclasses import dataclass
 
-from .streams import packed_tensors, tensor_streams
+from .streams import paper_form, tensor_streams
 
 TOTAL = "Total"
 
@@ -70,7 +72,7 @@ def layer_rows(model, layer_names=None) -> list[LayerRow]:
     streams that do not decode. Source: paper, Tables 2 and 3; the module says what is counted.
     """
     names = layer_names or {}
-    rows = [_row(name, names.get(name, name), packed) for name, packed in packed_tensors(model)]
+    rows = [_row(name, names.get(name, name), packed) for name, packed in paper_form(model)]
     return rows + [_total(rows)] if rows else []
 
 

@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass
 
-from ..coding import PackedTensor
+import numpy as np
+
+from ..coding import CompressedModel, ContextTensor, unpack
 from .accounting import LayerRow, layer_rows
+from .streams import is_decoded_soon
 from .tables import Table, count, decimal, times
 
 # Key in CompressedModel.part_nbytes() -> what people call it, in the order of the table.
@@ -27,7 +30,8 @@ TENSOR_HEADINGS = [
 class TensorSize:
     """One tensor of a file: its bytes by part, and what the same array takes plainly.
 
-    kind: "coded" or "lossless". kept: kept weights of a coded tensor, None for a lossless one. dense_nbytes: as
+    kind: "coded" or "lossless". kept: kept weights of a coded tensor, None for a lossless one and where counting them
+    would take long (large tensors of the context coder). dense_nbytes: as
     float32, or of the array's own dtype for a lossless one. Record and checksum of the tensor are not in here: they
     are in the file's header and checksums.
     """
@@ -84,21 +88,30 @@ class SizeReport:
 def size_report(model) -> SizeReport:
     """Count the bytes of a CompressedModel's file by part and by tensor.
 
-    Raises FormatError for streams that do not decode (the kept weights are counted from them).
+    Raises FormatError for streams that do not decode (the kept weights are counted from them), TypeError for what is
+    no CompressedModel.
     """
+    if not isinstance(model, CompressedModel):
+        raise TypeError(f"expected a CompressedModel, got {type(model).__name__}: gluon_dc.compress(net) makes one")
     parts = model.part_nbytes()
     rows = layer_rows(model)
-    kept = {row.name: row.kept for row in rows}
+    kept = {row.name: row.kept for row in rows} | _kept_by_context(model)
     tensors = tuple(_tensor_size(name, tensor, kept.get(name), parts[name]) for name, tensor in model.items())
     totals = {part: sum(of_one.get(part, 0) for of_one in parts.values()) for part in PARTS}
     dense_nbytes = sum(tensor.dense_nbytes for tensor in tensors)
     return SizeReport(sum(totals.values()), dense_nbytes, totals, tensors, tuple(rows))
 
 
+def _kept_by_context(model):
+    if not is_decoded_soon(model):
+        return {}
+    return {name: unpack(tensor, name).nnz for name, tensor in model.items() if isinstance(tensor, ContextTensor)}
+
+
 def _tensor_size(name, tensor, kept, part_nbytes):
-    if isinstance(tensor, PackedTensor):
-        return TensorSize(name, "coded", tensor.shape, kept, dict(part_nbytes), 4 * tensor.size)
-    return TensorSize(name, "lossless", tensor.shape, None, dict(part_nbytes), tensor.nbytes)
+    if isinstance(tensor, np.ndarray):
+        return TensorSize(name, "lossless", tensor.shape, None, dict(part_nbytes), tensor.nbytes)
+    return TensorSize(name, "coded", tensor.shape, kept, dict(part_nbytes), 4 * tensor.size)
 
 
 def parts_table(report) -> Table:
@@ -124,7 +137,7 @@ def tensors_table(report) -> Table:
         size = tensor.dense_nbytes // 4 if coded else None
         rows.append([
             tensor.name, tensor.kind, "x".join(map(str, tensor.shape)) or "scalar",
-            decimal(100 * tensor.kept / max(1, size), 1) if coded else None,
+            None if tensor.kept is None else decimal(100 * tensor.kept / max(1, size), 1),
             *(count(parts.get(part)) for part in ("codes", "gaps", "codebook", "tables", "arrays")),
             count(tensor.nbytes), times(tensor.dense_nbytes / tensor.nbytes) if tensor.nbytes else None,
         ])

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..coding import PackedTensor, unpack
+from ..coding import unpack
 from ..coding.files import write_atomically
 from .npfiles import read_npy, read_npz
 
@@ -102,7 +102,7 @@ def csr_arrays(matrix, mask) -> dict[str, np.ndarray]:
 
 def _tensor_files(name, tensor, stem, layouts):
     # The record in index.json, and file name -> function that writes that file.
-    if not isinstance(tensor, PackedTensor):
+    if isinstance(tensor, np.ndarray):
         file_name = f"{stem}.npy"
         record = {"name": name, "kind": "lossless", "shape": list(tensor.shape), "file": file_name}
         return record, {file_name: lambda file: np.lib.format.write_array(file, tensor, allow_pickle=False)}

@@ -5,12 +5,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..coding import FormatError, PackedTensor, huffman, pack, unpack
+from ..coding import ContextTensor, FormatError, PackedTensor, chunked, huffman, pack, pack_all, unpack
 
 REFERENCE_LIMIT = 100_000  # symbols; the readable decoder takes about a second for as many
 
 # id of a PackedTensor -> (weak reference to it, its streams): a report asks many times, and decoding takes seconds.
 _counted = {}
+# id of a ContextTensor -> (weak reference to it, the PackedTensor of the same weights).
+_packed = {}
+# A model whose context coder holds more weights is not decoded just to report on it: that takes a second per million.
+MAX_DECODED_SIZE = 2**23
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,8 +105,42 @@ def model_streams(model) -> list[Stream]:
 
 
 def packed_tensors(model) -> list[tuple[str, PackedTensor]]:
-    """(name, PackedTensor) of the tensors that are coded; those that travel losslessly are left out."""
+    """(name, PackedTensor) of the tensors that have an index; others are left out."""
     return [(name, tensor) for name, tensor in model.items() if isinstance(tensor, PackedTensor)]
+
+
+def coded_tensors(model) -> list[tuple[str, PackedTensor | ContextTensor]]:
+    """(name, tensor) of the tensors that are coded; those that travel losslessly are left out."""
+    return [(name, tensor) for name, tensor in model.items() if isinstance(tensor, (PackedTensor, ContextTensor))]
+
+
+def is_decoded_soon(model) -> bool:
+    """Whether the tensors of the context coder are decoded already, or few enough to be decoded for a report."""
+    coded = [tensor for _, tensor in model.items() if isinstance(tensor, ContextTensor)]
+    return sum(tensor.size for tensor in coded if not tensor.is_decoded) <= MAX_DECODED_SIZE
+
+
+def paper_form(model) -> list[tuple[str, PackedTensor]]:
+    """(name, PackedTensor) of every coded tensor as the paper would store it.
+
+    Tensors of the context coder have no index: they are packed anew, Huffman-coded, with the best gap width. Biases
+    among them are left out, as the paper leaves them out; and all of them where `is_decoded_soon` says no. Raises
+    FormatError for streams that do not decode.
+    """
+    if not is_decoded_soon(model):
+        return packed_tensors(model)
+    return [(name, _as_packed(name, tensor)) for name, tensor in coded_tensors(model)
+            if isinstance(tensor, PackedTensor) or len(tensor.shape) > 1]
+
+
+def _as_packed(name, tensor) -> PackedTensor:
+    if isinstance(tensor, PackedTensor):
+        return tensor
+    known = _packed.get(id(tensor))
+    if known is None:
+        forget = weakref.ref(tensor, lambda _, key=id(tensor): _packed.pop(key, None))
+        known = _packed[id(tensor)] = (forget, pack(unpack(tensor, name)))
+    return known[1]
 
 
 def check_reference(name, packed, limit=REFERENCE_LIMIT) -> bool:
@@ -112,7 +150,8 @@ def check_reference(name, packed, limit=REFERENCE_LIMIT) -> bool:
     """
     if packed.entries > limit:
         return False
-    pairs = zip(_symbols(packed, huffman.decode), _symbols(packed, huffman.decode_reference))
+    reference = chunked.decode_chunks_reference if packed.chunked else huffman.decode_reference
+    pairs = zip(_symbols(packed, packed.decoder), _symbols(packed, reference))
     for kind, (fast, slow) in zip(("codes", "gaps"), pairs):
         if not np.array_equal(fast, slow):
             first = int(np.flatnonzero(fast != slow)[0])
@@ -124,22 +163,22 @@ def check_reference(name, packed, limit=REFERENCE_LIMIT) -> bool:
 
 
 def recode(model, coder, keep_rel_bits=True):
-    """Return the model with every packed tensor coded by "huffman" or "fixed"; its decoded weights stay bit for bit.
+    """Return the model with every coded tensor coded by "huffman", "fixed" or "context"; its weights stay bit for bit.
 
     keep_rel_bits: keep each tensor's width of gaps, else choose the one with the fewest bytes for this coder.
     Raises FormatError for streams that do not decode, ValueError for another coder.
     """
-    recoded = {
-        name: pack(unpack(packed, name), coder, packed.rel_bits if keep_rel_bits else None)
-        for name, packed in packed_tensors(model)
-    }
-    return replace(model, tensors={name: recoded.get(name, tensor) for name, tensor in model.items()})
+    coded = {name: unpack(tensor, name) for name, tensor in coded_tensors(model)}
+    kept = keep_rel_bits and coder != "context"
+    recoded = pack_all(coded, coder, {name: packed.rel_bits for name, packed in packed_tensors(model)} if kept else {})
+    tensors = {name: recoded.get(name, tensor) for name, tensor in model.items()}
+    return replace(model, tensors=tensors, effort="best" if coder == "context" else None)
 
 
 def _count_streams(name, packed):
     # unpack checks what the streams cannot know: codes outside the codebook, entries past the end.
     unpack(packed, name)
-    codes, gaps = _symbols(packed, huffman.decode)
+    codes, gaps = _symbols(packed, packed.decoder)
     streams = [
         _stream(name, "codes", codes, packed.code_lengths, packed.code_bits, packed.code_stream, packed.code_table)
     ]
