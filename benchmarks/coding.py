@@ -1,165 +1,106 @@
-"""Speeds and sizes of gluon_dc.coding beside general compressors, all in one run, every one on a single thread.
+#!/usr/bin/env python3
+"""Sizes and speeds of our coders beside other people's, all on the same data in one run, each on a single thread.
 
     python benchmarks/coding.py --json coding.json
+    python benchmarks/coding.py --gdc net.gdc --json net.json
 
-The weights are drawn: Laplace-distributed, a given share of them kept, at random positions. Real layers cluster a
-little more, so their sizes are a little smaller. Each time is the best of --repeats, after one call to warm up.
+The data are a drawn layer as large as AlexNet's fc6 (Laplace-distributed, a given share of the weights kept, at random
+positions: a real layer has more order, and context coders find it), or all coded tensors of a .gdc file. Codebooks are
+left out of all sizes. An item is a symbol of the Huffman coder's streams (entries, gaps) or a weight, which is one byte
+uncoded: millions of items a second are MB/s. Each time is the least of --repeats calls; a call of over 2 seconds is
+made once, and slow coders are given only the first --slow-items (their column "items" tells).
+
+Others: zlib, bzip2 and xz are Python's own; zstd, brotli, constriction and NNCodec are in requirements-benchmarks.txt
+and are left out where they are not installed. `benchmarks/kmeans.py` measures the clustering.
 """
-
 import argparse
-import bz2
 import json
-import lzma
 import os
 import platform
 import sys
-import time
-import zlib
+from pathlib import Path
 
-import numpy as np
+for _variable in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
+    os.environ[_variable] = "1"  # before NumPy and numba are imported
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from gluon_dc.coding import (STARTS, CodedTensor, cluster, decode_gaps, encode_gaps, inertia, pack, share_as,
-                             unpack)
-from gluon_dc.coding import huffman
-
-COMPRESSORS = {
-    "zlib -6": (lambda data: zlib.compress(data, 6), zlib.decompress),
-    "bz2 -9": (lambda data: bz2.compress(data, 9), bz2.decompress),
-    "lzma -6": (lambda data: lzma.compress(data, preset=6), lzma.decompress),
-}
+from gluon_dc.report.command import run_command
 
 
-def main(argv=None) -> None:
-    options = parse_options(argv)
-    rng = np.random.default_rng(options.seed)
-    rows = [row for size in options.sizes for row in cluster_rows(rng, size, options)]
-    rows += scikit_rows(rng, options)
-    rows += tensor_rows(rng, options)
-    setting = {
-        "threads": 1, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "not set"), "cores": os.cpu_count(),
-        "python": platform.python_version(), "numpy": np.__version__, "machine": platform.machine(),
-        **vars(options),
-    }
-    print("one thread each; " + ", ".join(f"{key} {value}" for key, value in setting.items() if key != "threads"))
-    print_table(rows)
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:
-            json.dump({"setting": setting, "rows": rows}, file, indent=1)
+def main(argv=None):
+    """Print a table; --json writes the same numbers."""
+    return run_command("coding.py", run, parse_options(argv))
 
 
-def parse_options(argv) -> argparse.Namespace:
+def parse_options(argv):
+    """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0],
                                      formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[100_000, 1_000_000, 4_000_000],
-                        help="numbers of weights to cluster")
-    parser.add_argument("--centroids", type=int, default=31, help="centroids of the clustering, 1..255")
-    parser.add_argument("--weights", type=int, default=8_000_000, help="weights of the tensor that is coded")
+    parser.add_argument("--gdc", help="code the tensors of this file in place of a drawn layer")
+    parser.add_argument("--size", type=int, default=4096 * 9216, help="weights of the drawn layer")
     parser.add_argument("--density", type=float, default=0.09, help="share of them that is kept")
-    parser.add_argument("--scikit-size", type=int, default=100_000,
-                        help="weights for scikit-learn's KMeans, if it is installed; 0 leaves it out")
-    parser.add_argument("--repeats", type=int, default=3, help="timings of which the best counts")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the drawn weights")
-    parser.add_argument("--json", help="file to write the rows to")
-    return parser.parse_args(argv)
+    parser.add_argument("--centroids", type=int, default=31, help="values that the kept weights share, 1..255")
+    parser.add_argument("--slow-items", type=int, default=2_000_000, help="weights that slow coders are given")
+    parser.add_argument("--repeats", type=int, default=5, help="calls of which the fastest counts")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the drawn layer")
+    parser.add_argument("--json", help="write the rows there too")
+    options = parser.parse_args(argv)
+    for name, least in (("size", 1), ("slow_items", 1), ("repeats", 1)):
+        if getattr(options, name) < least:
+            parser.error(f"--{name.replace('_', '-')} must be at least {least}, got {getattr(options, name)}")
+    if not 0 < options.density <= 1:
+        parser.error(f"--density must be above 0 and at most 1, got {options.density}")
+    if options.json and not Path(options.json).absolute().parent.is_dir():
+        parser.error(f"--json {options.json}: its folder does not exist")
+    return options
 
 
-def best_seconds(call, repeats: int):
-    """Least time of the repeats, and the result."""
-    result = call()
-    seconds = []
-    for _ in range(repeats):
-        begin = time.perf_counter()
-        call()
-        seconds.append(time.perf_counter() - begin)
-    return min(seconds), result
+def run(options):
+    """Measure, print, write."""
+    import numpy as np
+    from tqdm import tqdm
+
+    from gluon_dc.coding import write_atomically
+    from gluon_dc.report.coder_bench import KINDS, coder_rows, data_coders, drawn_layer
+    tensors = tensors_of(options.gdc) if options.gdc else drawn_layer(
+        options.size, options.density, options.centroids, options.seed)
+    tiny = drawn_layer(2000, 0.5, 3, 0)
+    with tqdm(total=2 * sum(len(data_coders(kind, tiny).coders) for kind in KINDS), unit="coder", disable=None) as bar:
+        coder_rows(tiny, 2000, 1, bar.update)  # what is compiled or imported on the way is not timed
+        rows = coder_rows(tensors, options.slow_items, options.repeats, bar.update)
+    setting = {"tensors": len(tensors), "weights": sum(tensor.size for tensor in tensors),
+               "kept": sum(tensor.nnz for tensor in tensors), "threads": 1, "cores": os.cpu_count(),
+               "python": platform.python_version(), "numpy": np.__version__, "machine": platform.machine(),
+               **vars(options)}
+    print(table(setting, rows))
+    if options.json:
+        text = json.dumps({"setting": setting, "rows": rows}, indent=1)
+        write_atomically(options.json, lambda file: file.write(text.encode()))
 
 
-def cluster_rows(rng, size: int, options) -> list[dict]:
-    values = rng.laplace(size=size).astype(np.float32)
-    rows = []
-    for start in STARTS:
-        seconds, centroids = best_seconds(lambda: cluster(values, options.centroids, start), options.repeats)
-        rows.append({"what": f"cluster, {start}", "n": size, "seconds": seconds,
-                     "M items/s": size / seconds / 1e6, "inertia": inertia(values, centroids)})
-    return rows
+def tensors_of(path):
+    """All coded tensors of a .gdc file, in its order."""
+    from gluon_dc.coding import load, unpack
+    found = [unpack(tensor, name) for name, tensor in load(path).items() if hasattr(tensor, "codebook")]
+    if not found:
+        raise ValueError(f"{path} holds no coded tensor to measure coders on")
+    return found
 
 
-def scikit_rows(rng, options) -> list[dict]:
-    try:
-        from sklearn.cluster import KMeans
-    except ImportError:
-        return []
-    if options.scikit_size == 0:
-        return []
-    values = rng.laplace(size=options.scikit_size).astype(np.float32)
-    rows = []
-    for start, init in (("linear", np.linspace(values.min(), values.max(), options.centroids)[:, None]),
-                        ("kmeans++", "k-means++")):
-        model = KMeans(options.centroids, init=init, n_init=1, random_state=options.seed)
-        seconds, fitted = best_seconds(lambda: model.fit(values[:, None]), 1)
-        rows.append({"what": f"scikit-learn KMeans, {start}", "n": values.size, "seconds": seconds,
-                     "M items/s": values.size / seconds / 1e6, "inertia": float(fitted.inertia_)})
-        seconds, centroids = best_seconds(lambda: cluster(values, options.centroids, start), options.repeats)
-        rows.append({"what": f"cluster, {start}, same values", "n": values.size, "seconds": seconds,
-                     "M items/s": values.size / seconds / 1e6, "inertia": inertia(values, centroids)})
-    return rows
-
-
-def drawn_tensor(rng, options) -> CodedTensor:
-    weight = rng.laplace(size=options.weights).astype(np.float32)
-    weight[rng.random(options.weights) >= options.density] = 0
-    return share_as(weight, cluster(weight[weight != 0], options.centroids))
-
-
-def tensor_rows(rng, options) -> list[dict]:
-    coded = drawn_tensor(rng, options)
-    seconds, packed = best_seconds(lambda: pack(coded), options.repeats)
-    rows = [timed_row("pack", coded.size, seconds, packed.nbytes)]
-    seconds, _ = best_seconds(lambda: unpack(packed), options.repeats)
-    rows.append(timed_row("unpack", coded.size, seconds))
-    rel_bits = max(1, packed.rel_bits)
-    seconds, (codes, gaps) = best_seconds(lambda: encode_gaps(coded.codes, rel_bits), options.repeats)
-    rows.append(timed_row(f"encode gaps, {rel_bits} bits", coded.size, seconds))
-    seconds, _ = best_seconds(lambda: decode_gaps(codes, gaps, coded.size), options.repeats)
-    rows.append(timed_row("decode gaps", coded.size, seconds))
-    for what, symbols in (("codes", codes), ("gaps", gaps)):
-        rows += stream_rows(what, symbols, options)
-    return rows
-
-
-def stream_rows(what: str, symbols: np.ndarray, options) -> list[dict]:
-    """Huffman and the general compressors on the same bytes, one symbol a byte."""
-    counts = np.bincount(symbols, minlength=256)
-    lengths = huffman.code_lengths(counts)
-    rows = [{"what": f"{what}: zero-order entropy", "n": symbols.size,
-             "nbytes": round(huffman.entropy_bits(counts) / 8)}]
-    data = symbols.tobytes()
-    coders = {"huffman": (lambda _: huffman.encode(symbols, lengths),
-                          lambda stream: huffman.decode(stream, lengths, symbols.size).tobytes()), **COMPRESSORS}
-    for name, (encode, decode) in coders.items():
-        seconds, stream = best_seconds(lambda: encode(data), options.repeats)
-        rows.append(timed_row(f"{what}: {name}, encode", symbols.size, seconds, len(stream)))
-        seconds, again = best_seconds(lambda: decode(stream), options.repeats)
-        if again != data:
-            raise AssertionError(f"{name} did not give back the {what}")
-        rows.append(timed_row(f"{what}: {name}, decode", symbols.size, seconds))
-    return rows
-
-
-def timed_row(what: str, n: int, seconds: float, nbytes: int | None = None) -> dict:
-    row = {"what": what, "n": n, "seconds": seconds, "M items/s": n / seconds / 1e6}
-    return row if nbytes is None else {**row, "nbytes": nbytes}
-
-
-def print_table(rows: list[dict]) -> None:
-    """One item is a weight (cluster, pack, gaps) or a symbol, which is one byte uncoded: M items/s = MB/s."""
-    columns = {"what": "<36", "n": ">9", "seconds": ">9.4f", "M items/s": ">10.1f", "nbytes": ">10",
-               "inertia": ">12.1f"}
-    widths = {column: int(spec[1:].split(".")[0]) for column, spec in columns.items()}
-    print(" ".join(f"{column:{spec[0]}{widths[column]}}" for column, spec in columns.items()))
+def table(setting, rows):
+    """The rows as lines of text."""
+    lines = [f"{setting['tensors']} tensor(s), {setting['weights']:,} weights, {setting['kept']:,} kept; one thread",
+             f"{'data':<8} {'coder':<27} {'items':>11} {'bytes':>11} {'bits/item':>9} {'in M/s':>8} {'out M/s':>8}"]
     for row in rows:
-        print(" ".join(f"{row[column]:{spec}}" if column in row else " " * widths[column]
-                       for column, spec in columns.items()).rstrip())
+        line = f"{row['data']:<8} {row['coder']:<27} "
+        if "not_installed" in row:
+            line += f"not installed (pip install {row['not_installed']})"
+        else:
+            line += f"{row['items']:>11,} {row['nbytes']:>11,} {row['bits_per_item']:>9.4f}"
+            for speed in ("encode_m_items_s", "decode_m_items_s"):
+                line += f" {row[speed]:>8.1f}" if speed in row else " " * 9
+        lines.append(line.rstrip())
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":
