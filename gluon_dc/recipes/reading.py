@@ -80,6 +80,18 @@ def parse_recipe(data, where="recipe", name="") -> Recipe:
     return Recipe(**values)
 
 
+def parse_record(record, data, where="recipe") -> dict:
+    """Return {key: value} of a YAML file without sections whose keys are fields of the dataclass `record`.
+
+    Each value is checked by its field's metadata, as that of a recipe. Raises ValueError, nothing else.
+    """
+    if len(data) > MAX_NBYTES:
+        raise ValueError(f"{where}: over {MAX_NBYTES} bytes; a recipe is a short YAML file")
+    known = {item.name: item for item in fields(record)}
+    return {key: _checked(known, key, node, where, line, "")
+            for key, (node, line) in _entries(_root(data, where, record), where, "").items()}
+
+
 def _section(record, node, where, line, path):
     if _is_null(node):
         return record()
@@ -123,7 +135,7 @@ _Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(
     r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+$"), list("-+0123456789."))
 
 
-def _root(data, where):
+def _root(data, where, record=Recipe):
     try:
         loader = _Loader(data)
         try:
@@ -136,7 +148,7 @@ def _root(data, where):
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"{where}: not YAML: {' '.join(str(error).split())}") from None
     if node is None:
-        raise ValueError(f"{where}: empty; a recipe has the keys {', '.join(item.name for item in fields(Recipe))}")
+        raise ValueError(f"{where}: empty; a recipe has the keys {', '.join(item.name for item in fields(record))}")
     return node
 
 

@@ -1,0 +1,139 @@
+#!/usr/bin/env python3
+"""The smallest files: a LeNet on MNIST, taught by a larger net, pruned by what its weights cost to store, shared with
+few centroids, coded with the context coder into one .gdc file. `smallest.py curve RUN_FOLDERS...` draws error against
+bytes, with what others have published.
+
+Interrupt it at any time: the same command goes on from the last state on file (every stage, and within stages every
+20 seconds). The pool of varied images and the teacher are made once for all seeds, in --cache-dir. Where MNIST is not
+given, cached or downloadable, it runs on scikit-learn's small digits and says so everywhere.
+"""
+import argparse
+import os
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from gluon_dc.report.command import what_is_missing  # noqa: E402
+
+
+def parser():
+    """The command line of a run."""
+    result = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0], epilog=__doc__.partition("\n\n")[2])
+    result.add_argument("--recipe", default="lenet-300-100", metavar="NAME", help="lenet-300-100, lenet-5-074 or "
+                        "lenet-5-096 (the error to hold, in hundredths of a percent), or a .yaml file; keys in "
+                        "docs/smallest.md (default: %(default)s)")
+    seeds = result.add_mutually_exclusive_group()
+    seeds.add_argument("--seed", type=int, metavar="N", help="seed (default: the recipe's, 0 unless it says otherwise)")
+    seeds.add_argument("--seeds", type=_numbers, metavar="N,N,...", help="several seeds, one after the other; at the "
+                       "end their median is printed")
+    result.add_argument("--data-dir", metavar="DIR", help="folder with MNIST's four IDX files (default: "
+                        "$GLUON_DC_DATA, else ~/.mxnet/datasets/mnist, else a download)")
+    result.add_argument("--output-dir", metavar="DIR", type=Path, help="default: runs/smallest-RECIPE-seedN, with the "
+                        "data's name where it is not MNIST; with --seeds, seedN in this folder")
+    result.add_argument("--cache-dir", metavar="DIR", type=Path, default=Path("runs/cache-smallest"),
+                        help="where the pool and the teacher are, half a gigabyte (default: %(default)s)")
+    result.add_argument("--fresh", action="store_true",
+                        help="start over instead of going on with the run in the output folder")
+    result.add_argument("--fork", metavar="DIR", type=Path, help="take over the first stages of the run in this folder "
+                        "(with --seeds: of those in its folders seedN), as far as their settings are the same")
+    result.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE",
+                        help="other values for keys of the recipe, such as kept=2600 prune_epochs=80")
+    result.add_argument("--keys", action="store_true", help="print every key, its value in this recipe and what it is, "
+                        "and do nothing else")
+    return result
+
+
+def _numbers(text):
+    try:
+        numbers = [int(part) for part in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected whole numbers such as 0,1,2; got {text!r}") from None
+    if len(set(numbers)) < len(numbers):
+        raise argparse.ArgumentTypeError(f"a seed is there twice: {text}")
+    return numbers
+
+
+def curve_parser():
+    """The command line of the curve."""
+    result = argparse.ArgumentParser(prog="smallest.py curve", description="Draw test error against bytes of runs, "
+                                     "beside what others have published: curve.png, curve.txt, curve.json.")
+    result.add_argument("folders", nargs="+", type=Path, metavar="RUN_FOLDER", help="with a result.json, or with "
+                        "folders that have one")
+    result.add_argument("--output-dir", metavar="DIR", type=Path, default=Path("runs/curve-smallest"),
+                        help="default: %(default)s")
+    return result
+
+
+def main(argv=None):
+    """Run the command; returns the exit status."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    is_curve = argv[:1] == ["curve"]
+    arguments = curve_parser().parse_args(argv[1:]) if is_curve else parser().parse_args(argv)
+    try:
+        return _curve(arguments) if is_curve else _runs(arguments)
+    except KeyboardInterrupt:
+        print("\nstopped: the same command goes on from the last state on file", file=sys.stderr)
+        return 130
+    except (ModuleNotFoundError, AttributeError) as error:
+        if what_is_missing(error) is None:
+            raise
+        return _fail(what_is_missing(error))
+    except (OSError, ValueError, ArithmeticError, RuntimeError) as error:
+        return _fail(error)
+
+
+def _fail(message, status=1):
+    print(f"smallest.py: {' '.join(str(message).split())}", file=sys.stderr)
+    return status
+
+
+def _curve(arguments):
+    from gluon_dc.training.small.curve import write_curve
+    print(write_curve(arguments.folders, arguments.output_dir))
+    print(f"\nwritten to {arguments.output_dir / 'curve.png'}")
+    return 0
+
+
+def _runs(arguments):
+    from gluon_dc.training.small import small_settings
+    try:
+        seeds = arguments.seeds or [arguments.seed]
+        chosen = [small_settings(arguments.recipe, arguments.set, **({} if seed is None else {"seed": seed}))
+                  for seed in seeds]
+    except ValueError as error:
+        return _fail(error, 2)
+    if arguments.keys:
+        print("\n".join(f"{item.name}: {getattr(chosen[0], item.name)}  # {item.metadata['help']}"
+                        for item in fields(chosen[0])))
+        return 0
+    # MXNet reads both when it is imported; two spinning threads starve each other on a busy machine.
+    os.environ["OMP_NUM_THREADS"] = str(chosen[0].threads)
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    from gluon_dc.data import load_mnist
+    from gluon_dc.report import headline
+    from gluon_dc.training.small.curve import median_text
+    from gluon_dc.training.small.run import run_small
+    dataset = load_mnist(arguments.data_dir)
+    print(dataset.note, flush=True)
+    results = []
+    for settings in chosen:
+        folder = _folder(arguments, settings, dataset)
+        fork = arguments.fork and (arguments.fork / f"seed{settings.seed}" if arguments.seeds else arguments.fork)
+        results.append(run_small(settings, dataset, folder, arguments.cache_dir, arguments.fresh, fork))
+        print(headline(results[-1], folder / "model.gdc"), flush=True)
+    if len(results) > 1:
+        print(median_text(results))
+    return 0
+
+
+def _folder(arguments, settings, dataset):
+    name = f"smallest-{Path(arguments.recipe).stem}-seed{settings.seed}"
+    if arguments.output_dir:
+        return arguments.output_dir / f"seed{settings.seed}" if arguments.seeds else arguments.output_dir
+    return Path("runs") / (name if dataset.name == "mnist" else f"{name}-{dataset.name}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
