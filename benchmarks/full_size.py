@@ -86,6 +86,7 @@ def measure(name, options):
     from gluon_dc.recipes import load_recipe, recipe_for
     recipe = load_recipe(options.recipe) if options.recipe else recipe_for(name)
     start = options.start or recipe.share.start
+    zoo.build(name)  # a name that is none shows now
     warm_up(start)
     meter = Meter()
     net = shaped(zoo, name)

@@ -13,25 +13,28 @@ _HOME = {
     "load": "coding", "loads": "coding",
     "size_report": "report",
 }
+_PARTS = ("coding", "nn", "report", "data", "models", "recipes", "training")
 __all__ = sorted(_HOME)
 
 
 def __getattr__(name):
     if name in _HOME:
-        return getattr(_module(name), name)
-    if name in ("coding", "nn", "report", "data", "models", "recipes", "training"):
-        return importlib.import_module(f".{name}", __name__)
+        return getattr(_part(_HOME[name], name), name)
+    if name in _PARTS:
+        return _part(name, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def _module(name):
+def _part(part, wanted):
+    """The module of a part of the package; where it cannot be imported for want of MXNet, an error that says so."""
     try:
-        return importlib.import_module(f".{_HOME[name]}", __name__)
-    except ModuleNotFoundError as error:
-        if error.name != "mxnet":
+        return importlib.import_module(f".{part}", __name__)
+    except (ModuleNotFoundError, AttributeError) as error:
+        from .report.command import what_is_missing
+        missing = what_is_missing(error)
+        if missing is None:
             raise
-        raise ModuleNotFoundError(f"gluon_dc.{name} needs MXNet: pip install 'gluon-dc[gluon]'",
-                                  name="mxnet") from error
+        raise ModuleNotFoundError(f"gluon_dc.{wanted} {missing}", name=getattr(error, "name", None)) from None
 
 
 def __dir__():

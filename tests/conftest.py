@@ -17,6 +17,25 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 
 
 @pytest.fixture(scope="session")
+def whole_page(tmp_path_factory):
+    """A report.html of everything there is (test_page.everything): made once, as its figures take seconds."""
+    return _page(tmp_path_factory, "everything")
+
+
+@pytest.fixture(scope="session")
+def hostile_page(tmp_path_factory):
+    """Likewise, of files with markup in all their names (test_page.hostile)."""
+    return _page(tmp_path_factory, "hostile")
+
+
+def _page(tmp_path_factory, inputs):
+    import test_page
+    folder = tmp_path_factory.mktemp(inputs)
+    test_page.written(folder / "out", getattr(test_page, inputs)(folder))
+    return folder / "out" / "report.html"
+
+
+@pytest.fixture(scope="session")
 def mnist_dir():
     """The folder with MNIST's four files that GLUON_DC_DATA leads to; skips the test where there is none."""
     named = os.environ.get("GLUON_DC_DATA")

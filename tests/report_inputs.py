@@ -101,6 +101,14 @@ def run_tool(name, *arguments):
     return subprocess.run(command, capture_output=True, text=True, cwd=os.path.abspath(os.sep), timeout=120)
 
 
+def exit_code(tool, *arguments):
+    """The exit code with which argparse ends a tool's main, --help and wrong usage both."""
+    try:
+        return tool.main(list(arguments))
+    except SystemExit as stop:
+        return stop.code
+
+
 def one_error_line(text, program):
     """Assert that stderr is exactly one line "program: error: ..." and return what follows."""
     assert text.count("\n") == 1 and text.startswith(f"{program}: error: "), text

@@ -27,8 +27,9 @@ def test_a_small_net_in_a_process_of_its_own(tmp_path, capsys):
 
 
 def test_a_net_that_does_not_exist(capfd):
-    with pytest.raises(SystemExit, match="measuring lenet-6 ended with exit code 1"):
-        SCRIPT["main"](["--model", "lenet-6"])
+    with pytest.raises(SystemExit, match="measuring nowhere:net ended with exit code 1"):
+        SCRIPT["main"](["--model", "nowhere:net"])
+    assert "importing 'nowhere' failed" in capfd.readouterr().err
 
 
 def test_the_peak_is_what_was_held_at_the_highest():

@@ -73,11 +73,28 @@ def test_progress_of_another_net_is_refused(tmp_path):
 @pytest.mark.parametrize("content", [b"", b"not a zip", b"PK\x03\x04 truncated"])
 def test_damaged_files_are_refused(tmp_path, content):
     (tmp_path / "x.npz").write_bytes(content)
-    with pytest.raises(ValueError, match="x.npz: not a checkpoint, or damaged .*; delete it"):
+    with pytest.raises(ValueError, match="x.npz: damaged .*; delete it to have its stage run again$"):
         read_arrays(tmp_path / "x.npz")
+    with pytest.raises(ValueError) as error:
+        read_arrays(tmp_path / "x.npz", given=True)
+    assert "delete" not in str(error.value) and str(error.value).endswith(
+        "; give the .npz of a stage from the checkpoints/ of an earlier run, or a .params file")
+
+
+def test_a_given_file_of_another_kind_is_named_for_what_it_is(tmp_path):
+    net, _ = make("dense")
+    dc.compress(net).save(tmp_path / "model.gdc")
+    with pytest.raises(ValueError, match=r"model.gdc: is a compressed model \(.gdc\), no checkpoint; give the .npz"):
+        load_plain(tmp_path / "model.gdc", net, given=True)
+    (tmp_path / "x.txt").write_text("epochs of this run")
+    with pytest.raises(ValueError, match="x.txt: is no .npz file: it begins with b'epochs o'; give the .npz of"):
+        load_plain(tmp_path / "x.txt", net, given=True)
+    (tmp_path / "x.npz").write_bytes(b"PK\x03\x04 truncated")
+    with pytest.raises(ValueError, match=r"x.npz: is damaged \(.*\); give the .npz of a stage"):
+        load_plain(tmp_path / "x.npz", net, given=True)
 
 
 def test_pickled_arrays_are_refused(tmp_path):
     np.savez(tmp_path / "x.npz", a=np.array([{}], dtype=object))
-    with pytest.raises(ValueError, match="x.npz: not a checkpoint, or damaged"):
+    with pytest.raises(ValueError, match="x.npz: damaged"):
         read_arrays(tmp_path / "x.npz")

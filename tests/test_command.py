@@ -1,6 +1,7 @@
+import numpy as np
 import pytest
 
-from gluon_dc.report.command import run_command
+from gluon_dc.report.command import NEEDS_MXNET, run_command, what_is_missing
 
 
 def raising(error):
@@ -18,13 +19,27 @@ def test_the_exit_code_is_the_actions(result, code):
     (ValueError("two\n lines"), 1, "x.py: error: two lines\n"),
     (OSError("gone"), 1, "x.py: error: gone\n"),
     (MemoryError(), 1, "x.py: error: MemoryError\n"),
+    (ModuleNotFoundError("No module named 'mxnet.gluon'", name="mxnet.gluon"), 1, f"x.py: error: {NEEDS_MXNET}\n"),
+    (ModuleNotFoundError("No module named 'yaml'", name="yaml"), 1,
+     "x.py: error: needs PyYAML, which is not installed: pip install -r requirements.txt\n"),
+    (ModuleNotFoundError("tqdm", name="tqdm"), 1,
+     "x.py: error: needs tqdm, which is not installed: pip install -r requirements.txt\n"),
 ])
 def test_what_goes_wrong_is_one_line(capsys, error, code, line):
     assert run_command("x.py", raising(error), None) == code
     assert capsys.readouterr().err == line
 
 
-@pytest.mark.parametrize("error", [TypeError, KeyboardInterrupt])
+def test_mxnet_beside_a_numpy_that_is_too_new_is_told_too(monkeypatch):
+    monkeypatch.setattr(np, "__version__", "1.26.4")
+    error = AttributeError("module 'numpy' has no attribute 'bool'", name="bool", obj=np)
+    assert what_is_missing(error) == (
+        f"{NEEDS_MXNET} (MXNet is there, but it needs NumPy below 1.24, and this is 1.26.4)")
+
+
+@pytest.mark.parametrize("error", [
+    TypeError(), KeyboardInterrupt(), AttributeError("x"), AttributeError("x", name="boll", obj=np),
+    ModuleNotFoundError("No module named 'gluon_dc.x'", name="gluon_dc.x")])
 def test_bugs_and_ctrl_c_are_passed_on(error):
-    with pytest.raises(error):
-        run_command("x.py", raising(error()), None)
+    with pytest.raises(type(error)):
+        run_command("x.py", raising(error), None)

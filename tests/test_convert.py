@@ -325,7 +325,7 @@ def test_bad_options_of_quantize(options, message):
 
 
 def test_bad_options_of_compress():
-    with pytest.raises(ValueError, match="coder is one of huffman, fixed, got 'zip'"):
+    with pytest.raises(ValueError, match="coder is one of huffman, fixed, context, got 'zip'"):
         dc.compress(make("dense")[0], coder="zip")
     with pytest.raises(ValueError, match=r"rel_bits \(of shared layers\): the net has no layer"):
         dc.compress(make("dense")[0], rel_bits=3)

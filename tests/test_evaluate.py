@@ -15,6 +15,7 @@ import evaluate as tool  # noqa: E402
 import gluon_dc as dc  # noqa: E402
 from gluon_dc.data import Preprocessing, from_arrays  # noqa: E402
 from gluon_dc.models import zoo  # noqa: E402
+from gluon_dc.models.synthetic import SYNTHETIC  # noqa: E402
 from gluon_dc.training.evaluate import Accuracy, check_classes, count_hits, evaluate  # noqa: E402
 from gluon_dc.training.opening import open_net  # noqa: E402
 
@@ -122,14 +123,14 @@ class TestOpening:
         folder, name = tiny
         with pytest.raises(ValueError, match="give exactly one of a .gdc file, a .params file and pretrained"):
             open_net(name)
-        with pytest.raises(ValueError, match="name the model: only a .gdc file can say"):
+        with pytest.raises(ValueError, match=r"name the model \(--model\): only a .gdc file can say"):
             open_net(params=folder / "tiny.params")
-        with pytest.raises(ValueError, match="code that a file does not get to choose: name the model yourself"):
+        with pytest.raises(ValueError, match=r"a file does not get to choose: name the model yourself \(--model\)$"):
             open_net(gdc=folder / "tiny.gdc")
         with pytest.raises(ValueError, match="different architectures"):
             open_net("lenet-5", gdc=folder / "tiny.gdc")
         dc.compress(zoo.initialize(zoo.build(name))).save(folder / "nameless.gdc")
-        with pytest.raises(ValueError, match="nameless.gdc: its metadata names no network: name the model"):
+        with pytest.raises(ValueError, match="nameless.gdc: its metadata names no network: name the model \\(--model"):
             open_net(gdc=folder / "nameless.gdc")
 
 
@@ -160,7 +161,8 @@ class TestTool:
         (["--data", "{folder}/images", "--limit", "0"], "--limit must be at least 1, got 0"),
         (["--data", "{folder}/images", "--threads", "0"], "--threads must be at least 1, got 0"),
         (["--data", "{folder}/images", "--classes", "4"], "give the class count"),
-        (["--data", "{folder}/two.csv"], "has 2 classes, the net 3 outputs"),
+        (["--data", "{folder}/two.csv"], "has 2 classes, the net 3 outputs: take the net that was trained on these "
+         "classes, or give the list of the net's classes in their order (--class-list)"),
         (["--data", "{folder}/tiny.py"], "expected a folder of images, a .csv list or a .rec file"),
     ])
     def test_bad_input_is_one_line(self, tiny, capsys, arguments, message):
@@ -170,6 +172,15 @@ class TestTool:
         code, out, err = self.run(capsys, "--model", name, "--params", folder / "tiny.params", *arguments)
         assert code == 1 and out == "" and message in err and err.count("\n") == 1
         assert err.startswith("evaluate.py: error: ")
+
+    def test_drawn_weights_have_no_accuracy(self, tiny, capsys):
+        folder, name = tiny
+        net = zoo.initialize(zoo.build(name))
+        dc.compress(net, metadata={"weights": SYNTHETIC}).save(folder / "drawn.gdc")
+        code, out, err = self.run(capsys, "--model", name, "--gdc", folder / "drawn.gdc", "--data", folder / "images")
+        assert (code, out) == (1, "")
+        assert err == (f"evaluate.py: error: {folder}/drawn.gdc: its weights were drawn, not trained "
+                       f'("{SYNTHETIC}"), so there is nothing to measure; give a file of trained weights\n')
 
     def test_help(self, capsys):
         with pytest.raises(SystemExit) as stopped:

@@ -43,6 +43,22 @@ class TestEveryFigure:
             assert len(np.unique(np.asarray(image.convert("RGB")).reshape(-1, 3), axis=0)) > 20
         assert ElementTree.fromstring(svg).tag == "{http://www.w3.org/2000/svg}svg"
 
+    def test_a_method_and_a_start_look_the_same_in_whatever_order_they_come(self):
+        for kind in ("compression", "starts"):
+            points = [{**point, "method": "mine"} if point.get("method") == "svd" else point
+                      for point in experiment(kind)["points"]]
+            styles = [{line.get_label(): (line.get_color(), line.get_marker()) for line in figure.axes[0].lines}
+                      for figure in (experiment_figure(checked(kind, points=some)) for some in (points, points[::-1]))]
+            for name in ("pruning + sharing", "pruning only", "mine", "linear", "density"):
+                assert styles[0].get(name) == styles[1].get(name)
+            for one in ("pruning", "density"):  # alone it looks the same
+                some = [point for point in points if one in (point.get("method"), point.get("start"))]
+                for line in experiment_figure(checked(kind, points=some)).axes[0].lines if some else ():
+                    if line.get_label()[0] != "_":
+                        assert styles[0][line.get_label()] == (line.get_color(), line.get_marker())
+            named = [style for name, style in styles[0].items() if name[0] != "_"]
+            assert len(set(named)) == len(named) >= 3
+
     @pytest.mark.parametrize("kind", KINDS)
     def test_no_points(self, kind):
         with pytest.raises(ValueError, match="e.json: no points yet: nothing to draw"):

@@ -37,6 +37,8 @@ class TestCheck:
          "experiment 'other', expected one of compression, starts, sensitivity"),
         ("compression", {"network": None}, 'experiment: "network" is missing'),
         ("compression", {"dense": {}}, 'dense: "error_percent" is missing'),
+        ("compression", {"points": None}, 'experiment: "points" is missing'),
+        ("compression", {"experiment": None}, 'experiment: "experiment" is missing'),
         ("compression", {"points": [{"method": "svd", "nbytes": 3}]}, 'points[0]: "error_percent" is missing'),
         ("compression", {"points": [{"method": "svd", "nbytes": 3, "error_percent": 1}], "dense": {"error_percent": 1}},
          'points[0]: neither "size_percent" nor the "nbytes" of "dense" is given'),

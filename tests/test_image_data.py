@@ -7,6 +7,7 @@ pytest.importorskip("mxnet")
 pytest.importorskip("PIL")
 
 from gluon_dc.data import preprocessing_named  # noqa: E402
+from gluon_dc.training import image_data  # noqa: E402
 from gluon_dc.training.image_data import find_data, held_out, in_memory, open_splits  # noqa: E402
 from image_sets import image_bytes, make_csv, picture  # noqa: E402
 from photographs import write_images, write_set  # noqa: E402
@@ -95,6 +96,22 @@ def test_val_given_as_the_test_images_leaves_the_validation_part_to_be_held_out(
         assert [len(part) for part in (splits.train, splits.validation, splits.test)] == [39, 3, 15]
 
 
+def test_an_empty_folder_of_a_class_is_refused(tmp_path):
+    data = write_set(tmp_path / "set")
+    (data / "val" / "dog").mkdir()
+    assert open_splits(data).classes == 4  # the class is there, and nothing is tested of it
+    (data / "train" / "dog").mkdir()
+    with pytest.raises(ValueError, match=r"train: 1 of the folders of classes hold no images to train on \(dog\): add "
+                                         "images, or remove them$"):
+        open_splits(data)
+
+
+def test_a_list_of_classes_may_name_more_than_there_are_folders(tmp_path):
+    data = write_set(tmp_path / "set")
+    (data / "synsets.txt").write_text("ant\nbee\ncat\ndog\n")
+    assert open_splits(data).classes == 4
+
+
 def test_an_image_in_two_parts_is_refused(tmp_path):
     data = write_set(tmp_path / "set")
     with pytest.raises(ValueError, match=r"train: 42 of the test images are training images too \(.*0.png, .*, "
@@ -169,6 +186,46 @@ def test_the_digest_follows_classes_folders_and_sizes(tmp_path):
     with open(tmp_path / "a" / "val" / "cat" / "3.png", "ab") as file:
         file.write(b" ")
     assert open_splits(tmp_path / "a").digest() != digest
+
+
+@pytest.mark.parametrize("nbytes_read", [None, 1000])
+def test_the_digest_follows_contents(tmp_path, monkeypatch, nbytes_read):
+    if nbytes_read:
+        monkeypatch.setattr(image_data, "_READ_NBYTES", nbytes_read)
+    data = write_set(tmp_path / "a")
+    digest = open_splits(data).digest()
+    image = data / "train" / "cat" / "3.png"
+    content = image.read_bytes()
+    image.write_bytes(content[:-6] + bytes([content[-6] ^ 1]) + content[-5:])  # a bit of the end's checksum
+    assert open_splits(data).digest() != digest
+    image.write_bytes(content)
+    assert open_splits(data).digest() == digest
+
+
+def test_of_a_large_set_the_ends_of_each_image_are_compared(tmp_path, monkeypatch):
+    monkeypatch.setattr(image_data, "_READ_NBYTES", 0)
+    data = write_set(tmp_path / "a")
+    image = data / "val" / "cat" / "3.png"
+    original = image.read_bytes()
+    digests = {}
+    for at in (None, 4095, 4096, 5000, 5903, 5904, 9999):
+        filling = bytearray(original + bytes(10_000 - len(original)))
+        if at is not None:
+            filling[at] ^= 16
+        image.write_bytes(filling)
+        digests[at] = open_splits(data).digest()
+    seen = {at for at, digest in digests.items() if digest != digests[None]}
+    assert seen == {4095, 5904, 9999}  # 4096 bytes at either end of 10,000
+
+
+def test_the_digest_of_records_follows_their_contents(tmp_path, monkeypatch):
+    for limit in (image_data._READ_NBYTES, 0):
+        monkeypatch.setattr(image_data, "_READ_NBYTES", limit)
+        digests = []
+        for folder, extra in ((f"a{limit}", b"1"), (f"b{limit}", b"1"), (f"c{limit}", b"2")):
+            write_record_set(tmp_path / folder, extra)
+            digests.append(open_splits(tmp_path / folder).digest())
+        assert digests[0] == digests[1] != digests[2]
 
 
 def test_the_digest_of_records_follows_their_sizes(tmp_path):

@@ -4,7 +4,7 @@ from dataclasses import fields
 import pytest
 
 from gluon_dc.recipes import Recipe, load_recipe, recipe_names
-from gluon_dc.recipes.records import Prune, Share, Stage
+from gluon_dc.recipes.records import Code, Prune, Share, Stage
 from gluon_dc.training.image_settings import ImageSettings, settings_of_recipe
 
 
@@ -23,8 +23,30 @@ def test_given_numbers_take_the_place_of_the_recipes():
     assert (settings.bits, settings.momentum, settings.seed) == (3, 0.9, 5)
 
 
-def test_gradual_is_our_cubic_schedule():
-    assert settings_of_recipe(Recipe(prune=Prune(0.5, schedule="gradual")), "m", "p").schedule == "cubic"
+def test_gradual_and_cubic_are_the_same_in_recipes_and_options():
+    assert Prune(0.5, schedule="cubic") == Prune(0.5, schedule="gradual")
+    by_recipe = settings_of_recipe(Recipe(prune=Prune(0.5, schedule="gradual")), "m", "p")
+    assert by_recipe.schedule == "gradual"
+    for word in ("gradual", "cubic"):
+        assert settings_of_recipe(Recipe(prune=Prune(0.5)), "m", "p", schedule=word) == by_recipe
+
+
+def test_one_shot_in_place_of_a_recipes_schedule_has_one_step():
+    recipe = Recipe(prune=Prune(0.5, schedule="gradual", steps=4))
+    assert settings_of_recipe(recipe, "m", "p", schedule="one-shot").prune_steps == 1
+    with pytest.raises(ValueError, match="^schedule one-shot prunes in 1 step, got prune_steps 3: leave that out, or"):
+        settings_of_recipe(recipe, "m", "p", schedule="one-shot", prune_steps=3)
+    with pytest.raises(ValueError, match="^schedule one-shot prunes in 1 step, got prune_steps 3"):
+        settings_of_recipe(Recipe(prune=Prune(0.5)), "m", "p", prune_steps=3)
+
+
+def test_the_context_coder_takes_no_rel_bits_of_a_recipe():
+    recipe = Recipe(code=Code(rel_bits=4))
+    settings = settings_of_recipe(recipe, "m", "p", coder="context", effort="fast")
+    assert (settings.coder, settings.effort, settings.rel_bits) == ("context", "fast", None)
+    assert settings_of_recipe(Recipe(code=Code(coder="context")), "m", "p").effort == "best"
+    with pytest.raises(ValueError, match="^rel_bits: the context coder stores no gaps"):
+        settings_of_recipe(recipe, "m", "p", coder="context", rel_bits=3)
 
 
 @pytest.mark.parametrize("scale, expected", [(1, (4, 7, 0)), (0.5, (2, 4, 0)), (0.01, (1, 1, 0)), (3, (12, 21, 0))])

@@ -21,8 +21,8 @@ from gluon_dc.training.transfer import StartWeights  # noqa: E402
 from photographs import TINY, tiny, write_set  # noqa: E402
 
 PREPROCESSING = preprocessing_named("gluoncv:16")
-RECIPE = Recipe("mine", training=Training(batch_size=8), dense=Stage(2, 0.05), prune=Prune(0.5, epochs=2, steps=3),
-                share=Share(4, epochs=1))
+RECIPE = Recipe("mine", training=Training(batch_size=8), dense=Stage(2, 0.05), share=Share(4, epochs=1),
+                prune=Prune(0.5, schedule="gradual", steps=3, epochs=2))
 
 
 @pytest.fixture(scope="module")

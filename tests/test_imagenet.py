@@ -21,6 +21,7 @@ import gluon_dc as dc  # noqa: E402
 from gluon_dc.models import initialize  # noqa: E402
 from gluon_dc.nn import weighted_layers  # noqa: E402
 from gluon_dc.training import stages  # noqa: E402
+from fresh_process import check_in_this_process  # noqa: E402
 from photographs import TINY, other, tiny, write_images, write_set  # noqa: E402
 
 RECIPE = """
@@ -49,6 +50,12 @@ def finished(bugs, tmp_path_factory):
     out = tmp_path_factory.mktemp("run")
     assert imagenet.main(command(bugs, out)) == 0
     return out, json.loads((out / "result.json").read_text())
+
+
+@pytest.fixture(autouse=True)
+def in_this_process(monkeypatch):
+    """A fresh process that decodes each file takes a second of every test; that of `finished` has one."""
+    monkeypatch.setattr("gluon_dc.training.run._check_fresh_process", check_in_this_process)
 
 
 def kept(stage, *names):
@@ -106,7 +113,7 @@ def test_an_interrupted_run_ends_with_the_same_bytes(finished, bugs, tmp_path, m
 
 def test_a_real_signal_and_the_same_command_again(bugs, tmp_path):
     """Threads are decoding images at that moment; they must not keep the process alive."""
-    words = command(bugs, tmp_path / "out", "--no-figures", "--prune-epochs", 40)
+    words = command(bugs, tmp_path / "out", "--no-figures", "--dense-epochs", 1, "--prune-epochs", 20)
     process = subprocess.Popen([sys.executable, str(SCRIPT), *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                text=True)
     progress, deadline = tmp_path / "out" / "checkpoints" / "pruned.progress.npz", time.monotonic() + 120
@@ -116,7 +123,7 @@ def test_a_real_signal_and_the_same_command_again(bugs, tmp_path):
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130 and "Traceback" not in errors, errors[-2000:]
     assert imagenet.main(words) == 0
-    assert len(json.loads((tmp_path / "out" / "result.json").read_text())["stages"][1]["epochs"]) == 40
+    assert len(json.loads((tmp_path / "out" / "result.json").read_text())["stages"][1]["epochs"]) == 20
 
 
 def test_transfer_to_other_classes_says_which_layer_is_new(finished, bugs, tmp_path, capsys):
@@ -179,7 +186,8 @@ def wrong(bugs, tmp_path):
     ({"--model": "squeezenett"}, "no model is named 'squeezenett': did you mean"),
     ({"--model": "lenet-5"}, "does not take"),
     ({"--recipe": "{wrong}/typo.yaml"}, "prun"),
-    ({"--recipe": "{wrong}/pattern.yaml"}, "sparsity: pattern 'fc9' matches no layer; the layers are 0.weight, "),
+    ({"--recipe": "{wrong}/pattern.yaml"}, "sparsity: pattern 'fc9' matches no layer; the layers are 0.weight, "
+     "3.weight, 6.weight; see recipe pattern, or the option in its place"),
     ({"--recipe": "nothing"}, "nothing"),
     ({"--preprocessing": "pytorch"}, "no preprocessing is named 'pytorch': expected one of gluoncv"),
     ({"--sparsity": "1.5"}, "sparsity must be at least 0 and below 1, got 1.5"),

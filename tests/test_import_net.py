@@ -63,6 +63,16 @@ def test_channels_may_stay(tiny, capsys):
     assert np.array_equal(turned["output.weight"], kept["output.weight"])
 
 
+def test_by_the_context_coder(tiny, capsys):
+    folder, name = tiny
+    run(capsys, folder / "tiny.net", "--model", name, "-o", folder / "huffman.gdc")
+    code, out, _ = run(capsys, folder / "tiny.net", "--model", name, "-o", folder / "context.gdc", "--coder", "context",
+                       "--effort", "fast")
+    huffman, context = (dc.load(folder / f"{one}.gdc") for one in ("huffman", "context"))
+    assert code == 0 and context.version == 2 and context.effort == "fast" and " 3 layers; " in out
+    assert all(np.array_equal(context.decode()[key], array) for key, array in huffman.decode().items())
+
+
 @pytest.mark.parametrize("arguments, message", [
     (["tiny.net", "--model", "{name}", "--classes", "4"], "cut short, or of another network: 3 layers"),
     (["tiny.net", "--model", "lenet-5"], "tiny.net, entry count of layer '0.weight'|tiny.net: cut short"),

@@ -43,6 +43,13 @@ def test_json_of_no_kind(tmp_path, content):
         read_inputs([tmp_path / "x.json"])
 
 
+def test_an_experiment_that_does_not_say_so(tmp_path):
+    record = {key: value for key, value in experiment().items() if key != "experiment"}
+    with pytest.raises(ValueError, match='e.json: "points" are those of an experiment, but "experiment", which says of '
+                                         "which, is missing$"):
+        read_inputs([write(tmp_path / "e.json", record)])
+
+
 def test_an_empty_folder(tmp_path):
     with pytest.raises(ValueError, match="holds neither result.json nor model.gdc"):
         read_inputs([tmp_path])
@@ -59,7 +66,9 @@ def test_a_file_that_names_its_network(tmp_path):
 @pytest.mark.parametrize("metadata, title", [
     ({"network": ["alexnet"], "weights": 3}, "m.gdc"),
     ({"network": "mine\n\x1b[2J"}, r"mine\n\x1b[2J, m.gdc"),
-    ({"network": "n" * 999}, "n" * 120 + ", m.gdc"),
+    ({"network": "n" * 999}, "n" * 117 + "..., m.gdc"),
+    ({"network": "mine", "weights": "w" * 121}, "mine, m.gdc (" + "w" * 117 + "...)"),
+    ({"network": "mine", "weights": "w" * 120}, "mine, m.gdc (" + "w" * 120 + ")"),
 ])
 def test_hostile_metadata(tmp_path, metadata, title):
     small_model(metadata=metadata).save(tmp_path / "m.gdc")

@@ -1,6 +1,9 @@
 """python -m gluon_dc, and the public names, where MXNet is not installed."""
+import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +11,7 @@ import pytest
 import gluon_dc as dc
 from gluon_dc.__main__ import main
 from gluon_dc.coding import CompressedModel, pack, share, weights_digest
+from gluon_dc.report.command import NEEDS_MXNET
 
 WITHOUT_MXNET = "import sys; sys.modules['mxnet'] = sys.modules['gluoncv'] = None; "
 
@@ -64,4 +68,57 @@ def test_every_public_name_is_there_and_a_wrong_one_is_an_attribute_error():
 
 def test_a_verb_without_mxnet_says_what_is_missing():
     done = run("import gluon_dc as dc\ntry: dc.prune\nexcept ImportError as error: print(error)")
-    assert done.stdout.strip() == "gluon_dc.prune needs MXNet: pip install 'gluon-dc[gluon]'"
+    assert done.stdout.strip() == f"gluon_dc.prune {NEEDS_MXNET}"
+    done = run("import gluon_dc as dc\ndc.compress")
+    assert done.stderr.count("Traceback") == 1 and done.stderr.strip().endswith(f"gluon_dc.compress {NEEDS_MXNET}")
+
+
+def test_a_part_without_mxnet_says_what_is_missing():
+    done = run("import gluon_dc as dc\ntry: dc.nn\nexcept ImportError as error: print(error)")
+    assert done.stdout.strip() == f"gluon_dc.nn {NEEDS_MXNET}"
+
+
+DATA = ["--data", ".", "--gdc", "x.gdc"]
+SCRIPTS = {
+    "tools/compress.py": ["--model", "lenet-5", "--random-weights", "-o", "x.gdc"],
+    "tools/evaluate.py": DATA, "tools/sensitivity.py": [*DATA, "--json", "x.json"],
+    "tools/import_net.py": ["x.net", "--model", "alexnet", "-o", "x.gdc"],
+    "tools/zoo_sizes.py": ["--output-dir", "sizes"],
+    "train/mnist_lenet.py": [], "train/sweep.py": ["starts"],
+    "train/imagenet.py": ["--model", "alexnet", "--random-weights", "--data", "."],
+}
+
+
+def run_scripts(tmp_path, missing):
+    """What each of SCRIPTS ends with in a process where these modules are missing: {name: (status, last line)}."""
+    root = Path(__file__).resolve().parents[1]
+    (tmp_path / "ant").mkdir()
+    (tmp_path / "ant" / "0.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    code = f"""import sys, runpy, contextlib, io, json
+sys.modules.update(dict.fromkeys({missing!r}))
+for name, words in json.loads(sys.argv[1]).items():
+    sys.argv = [name, *words]
+    with contextlib.redirect_stderr(io.StringIO()) as said:
+        try:
+            runpy.run_path({str(root)!r} + "/" + name, run_name="__main__")
+        except SystemExit as stop:
+            print(json.dumps([name, stop.code, said.getvalue()]))
+"""
+    done = subprocess.run([sys.executable, "-c", code, json.dumps(SCRIPTS)], cwd=tmp_path, capture_output=True,
+                          text=True, env={**os.environ, "GLUON_DC_DATA": str(tmp_path)})
+    assert done.returncode == 0, done.stderr
+    return {name: (status, said) for name, status, said in map(json.loads, done.stdout.splitlines())}
+
+
+def test_every_script_without_mxnet_ends_in_one_line(tmp_path):
+    found = run_scripts(tmp_path, ["mxnet", "gluoncv"])
+    assert found.keys() == SCRIPTS.keys()
+    for name, (status, said) in found.items():
+        assert status == 1 and said.endswith(f"{NEEDS_MXNET}\n") and said.count("\n") == 1, (name, said)
+        assert said.startswith(Path(name).name + ": ")
+
+
+def test_every_script_where_there_is_only_numpy_and_numba_ends_in_one_line(tmp_path):
+    missing = ["mxnet", "gluoncv", "yaml", "tqdm", "PIL", "sklearn", "scipy", "matplotlib", "cv2"]
+    for name, (status, said) in run_scripts(tmp_path, missing).items():
+        assert status == 1 and "pip install -r requirements.txt" in said and said.count("\n") == 1, (name, said)

@@ -24,6 +24,11 @@ def test_pruning_is_spread_over_its_share_of_the_training():
     assert task(prune_steps=3, prune_share=0.0).pruning_steps(100) == {1: 2}
 
 
+def test_one_shot_leaves_all_the_retraining_behind_it():
+    one = task(schedule="one-shot", sparsity=0.5)
+    assert one.pruning_steps(100) == {1: 0} and one.sparsity_at(0) == 0.5
+
+
 def test_sparsity_follows_the_schedule():
     one = task(schedule="iterative", prune_steps=2, sparsity={"0": 0.75, "1": None, "2": 0.0}, scope="layer")
     assert one.sparsity_at(0) == {"0": 0.5, "1": None, "2": 0.0}

@@ -48,6 +48,12 @@ class TestSettings:
         with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
             open_net("lenet-5", None, recipe, Weights("params", "/nowhere/at/all.params"))
 
+    def test_the_recipe_of_a_pattern_that_matches_nothing_is_named(self):
+        for recipe, told in ((load_recipe("alexnet-paper"), "; see recipe alexnet-paper, or the option in its place"),
+                             (Recipe(share=Share(bits={"x": 5})), "5.weight")):
+            with pytest.raises(ValueError, match=f"matches no layer; the layers are 0.weight, .*{told}$"):
+                layer_settings(build("lenet-5"), recipe)
+
     def test_table(self):
         text = str(one_shot.layers_table("lenet-5", None, RECIPE))
         assert re.search(r"4.weight +ip1 +500x800 +400,000 +0.9 +5 +5\n", text)

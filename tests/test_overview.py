@@ -191,6 +191,12 @@ class TestCards:
         (card,) = cards(read_inputs([tmp_path / "m.gdc", tmp_path / "zoo_sizes.json"]))
         assert dict(card.lines) == {"weights kept": "13.0 %"}
 
+    def test_a_card_for_every_net(self, tmp_path):
+        record = [{"network": f"net{i}", "dense_nbytes": 6336, "nbytes": 600 + i} for i in range(10)]
+        (tmp_path / "zoo_sizes.json").write_text(json.dumps(record))
+        assert [card.name for card in cards(read_inputs([tmp_path / "zoo_sizes.json"]))] == [
+            f"net{i}" for i in range(10)]
+
     def test_a_spread(self, tmp_path):
         folders = [write_run(tmp_path / name) for name in "ab"]
         result = small_result(small_model())

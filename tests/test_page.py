@@ -71,19 +71,22 @@ def hostile(folder):
         (folder / f"{number}.json").write_text(json.dumps(record))
     zoo = [{**zoo_sizes()["nets"][1], "network": HOSTILE, "weights": f"synthetic {HOSTILE}", "bits": HOSTILE}]
     (folder / "zoo_sizes.json").write_text(json.dumps(zoo))
-    return read_inputs([run, folder / "<script>.gdc", folder])
+    items = read_inputs([run, folder / "<script>.gdc", folder])
+    assert len(items) == 6
+    return items
 
 
 def written(folder, items):
-    """Write the report of items and return the page."""
-    write_files(folder, items, [None] * len(items), "", [])
+    """Write the report of items, but for its PNGs, and return the page."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr("gluon_dc.report.drawing.save_figure", lambda figure, path: None)
+        write_files(folder, items, [None] * len(items), "", [])
     return (folder / "report.html").read_text()
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("page")
-    return written(folder / "out", everything(folder))
+def whole(whole_page):
+    return whole_page.read_text()
 
 
 class TestPage:
@@ -124,6 +127,13 @@ class TestPage:
         items = read_inputs([write_run(tmp_path / "run", "digits-8x8")])
         assert "<title>LeNet-300-100 on digits-8x8 (not MNIST), compressed</title>" in page(items, [None], {})
 
+    def test_that_there_are_more_nets_than_cards_is_said(self, tmp_path):
+        record = [{"network": f"net{i}", "dense_nbytes": 6336, "nbytes": 600 + i} for i in range(10)]
+        for nets, note in ((record, "Cards of the first 8 of 10; the table has them all."), (record[:8], None)):
+            (tmp_path / "zoo_sizes.json").write_text(json.dumps(nets))
+            text = page(read_inputs([tmp_path / "zoo_sizes.json"]), [None], {})
+            assert text.count('class="card"') == 8 and ("Cards of" in text) == bool(note) and (note or "") in text
+
     def test_many_runs_are_folded(self, tmp_path):
         small_model().save(tmp_path / "m.gdc")
         text = page(read_inputs([tmp_path / "m.gdc"] * 4), [None] * 4, {})
@@ -137,10 +147,8 @@ class TestPage:
         assert "Table 4 of the paper beside AlexNet, m.gdc (synthetic weights: sizes only, no accuracy)" in text
 
 
-def test_names_from_files_stay_text(tmp_path):
-    items = hostile(tmp_path)
-    assert len(items) == 6
-    text = written(tmp_path / "out", items)
+def test_names_from_files_stay_text(hostile_page):
+    text = hostile_page.read_text()
     outline = Outline(text)
     assert outline.errors == [] and outline.open == []
     assert outline.tags.count("script") == 1 and "img" not in outline.tags and "onerror" not in outline.attributes

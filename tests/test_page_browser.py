@@ -1,6 +1,4 @@
-import pytest
 from browser import look, needs_chromium
-from test_page import everything, hostile, written
 
 pytestmark = needs_chromium
 
@@ -30,15 +28,8 @@ DESKTOP = """
 """
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("browser")
-    written(folder / "out", everything(folder))
-    return folder / "out"
-
-
-def test_tables_sort_and_the_theme_changes(folder):
-    seen, console = look(folder / "report.html", DESKTOP, flags=["--blink-settings=preferredColorScheme=1"])
+def test_tables_sort_and_the_theme_changes(whole_page):
+    seen, console = look(whole_page, DESKTOP, flags=["--blink-settings=preferredColorScheme=1"])
     assert console == [] and "error" not in seen, (console, seen)
     assert seen["steps"] == [
         ["ip1", "ip2", "ip3"], ["ip3", "ip2", "ip1"], ["ip1", "ip2", "ip3"], ["ip1", "ip2", "ip3"]
@@ -52,7 +43,7 @@ def test_tables_sort_and_the_theme_changes(folder):
     assert seen["figures"] >= 6 and seen["tables"] >= 12 and seen["cards"] == 3 and seen["wide"]
 
 
-def test_on_a_phone_in_the_dark_nothing_scrolls_sideways_but_the_boxes(folder):
+def test_on_a_phone_in_the_dark_nothing_scrolls_sideways_but_the_boxes(whole_page):
     script = """return {
       width: view.innerWidth, overflow: page.documentElement.scrollWidth - page.documentElement.clientWidth,
       scrolls: [...page.querySelectorAll(".scroll")].some((box) => box.scrollWidth > box.clientWidth),
@@ -61,7 +52,7 @@ def test_on_a_phone_in_the_dark_nothing_scrolls_sideways_but_the_boxes(folder):
       back: view.getComputedStyle(page.body).backgroundColor,
       ink: view.getComputedStyle(page.querySelector("figure svg text")).fill,
     };"""
-    seen, console = look(folder / "report.html", script, width=390, flags=["--blink-settings=preferredColorScheme=0"])
+    seen, console = look(whole_page, script, width=390, flags=["--blink-settings=preferredColorScheme=0"])
     assert console == [] and seen["width"] == 390 and seen["overflow"] == 0
     assert seen["scrolls"] and seen["outside"] == []
     assert seen["back"] == "rgb(16, 19, 23)" and seen["ink"] == "rgb(227, 231, 235)"
@@ -73,12 +64,11 @@ def test_what_a_page_logs_is_seen(tmp_path):
     assert seen == "x" and len(console) == 1 and "a mistake" in console[0]
 
 
-def test_hostile_names_run_nothing(tmp_path):
-    written(tmp_path / "out", hostile(tmp_path))
+def test_hostile_names_run_nothing(hostile_page):
     script = """return {
       scripts: page.scripts.length, images: page.images.length, title: page.title,
       shown: page.body.textContent.includes("<script>alert(1)"), sorts: page.querySelectorAll("table.sorts").length,
     };"""
-    seen, console = look(tmp_path / "out" / "report.html", script)
+    seen, console = look(hostile_page, script)
     assert console == [] and seen["scripts"] == 1 and seen["images"] == 0 and seen["shown"] and seen["sorts"] > 0
     assert seen["title"] == "Compressed networks"

@@ -88,11 +88,18 @@ class TestErrors:
             load_params(path, net)
         assert all(np.array_equal(before[name], array) for name, array in arrays(net).items())
 
+    def test_sizes_that_the_net_leaves_open_are_question_marks(self, tmp_path):
+        drawn().save_parameters(str(tmp_path / "a.params"))
+        net = gluon.nn.HybridSequential()
+        net.add(gluon.nn.Dense(6), gluon.nn.BatchNorm(), gluon.nn.Dense(3))
+        with pytest.raises(ValueError, match=r"0.weight is \(5, 4\), expected \(6, \?\); 0.bias is \(5,\), expected"):
+            load_params(tmp_path / "a.params", net)
+
     def test_another_class_count(self, tmp_path):
         drawn(classes=7).save_parameters(str(tmp_path / "a.params"))
         self.failing(tmp_path / "a.params", drawn(), r" does not fit the net: 2.weight is \(7, 5\), expected \(3, 5\); "
                      r"2.bias is \(7,\), expected \(3,\) \(2 of 8 parameters\); give the class count that the file was "
-                     "trained for")
+                     r"trained for \(--classes\)")
 
     def test_another_network(self, tmp_path):
         initialize(build("lenet-300-100")).save_parameters(str(tmp_path / "a.params"))

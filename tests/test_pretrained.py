@@ -26,7 +26,7 @@ def no_network(monkeypatch):
 def test_which_file_where_and_what_to_do(tmp_path):
     message = (f"pretrained weights of 'alexnet': looked for {NAME} in {tmp_path} and it is not there; "
                "http://127.0.0.1:9/gluon/models/alexnet-44335d1f.zip cannot be reached ([Errno 111] Connection "
-               "refused). Put that file there (MXNET_HOME or root name another folder), or give a .params file of "
+               "refused). Put that file there (MXNET_HOME or --root name another folder), or give a .params file of "
                "your own with --params FILE")
     with pytest.raises(FileNotFoundError, match=f"^{re.escape(message)}$"):
         load_pretrained("alexnet", root=tmp_path)

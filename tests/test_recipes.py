@@ -209,11 +209,20 @@ class TestRecords:
          "patterns to such, or null, got True"),
         (lambda: Share(bits=None, seed=None), "seed: expected a whole number of at least 0, got None"),
         (lambda: Training(batch_size=0), "batch_size: expected a whole number of at least 1, got 0"),
+        (lambda: Code(rel_bits=4, coder="context"), "rel_bits: the context coder stores no gaps, so give no "
+         "rel_bits, or another coder"),
+        (lambda: Code(effort="slow"), "effort: expected fast or best, got 'slow'"),
         (lambda: Training(momentum=float("nan")), "momentum: expected a number of at least 0 and below 1, got nan"),
     ])
     def test_made_by_hand_they_are_checked_too(self, make, message):
         with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
             make()
+
+    def test_one_shot_in_several_steps_is_refused(self):
+        with pytest.raises(ValueError, match="^recipe, line 1: prune.steps: schedule one-shot prunes in 1 step, got 4: "
+                                             "leave it out, or take schedule iterative or gradual$"):
+            parse_recipe("prune: {sparsity: 0.5, schedule: one-shot, steps: 4}")
+        assert parse_recipe("prune: {sparsity: 0.5, schedule: cubic, steps: 4}").prune.schedule == "gradual"
 
     def test_replace(self):
         recipe = dataclasses.replace(load_recipe("default"), prune=Prune(sparsity=0.25))
@@ -222,8 +231,9 @@ class TestRecords:
     def test_choices_are_those_of_the_library(self):
         assert records.STARTS == coding.STARTS == kmeans.STARTS
         assert records.CODERS == coding.CODERS == tensor.CODERS
-        for schedule in records.SCHEDULES:  # the recipes' gradual is the library's cubic
-            assert sparsity_schedule({"gradual": "cubic"}.get(schedule, schedule), 0.5, 2)[-1] == 0.5
+        assert records.EFFORTS == coding.EFFORTS
+        for schedule in records.SCHEDULES:
+            assert sparsity_schedule(schedule, 0.5, 2)[-1] == 0.5
 
 
 def test_the_docs_list_every_key():

@@ -8,7 +8,7 @@ from report_inputs import small_model, small_result, write_run
 
 from gluon_dc.coding import FormatError
 from gluon_dc.report.results import (
-    check_result, checkpoint_arrays, layer_names, load_result, on_paper_dataset, read_run, run_title, start_codebooks,
+    check_result, checkpoint_arrays, headline, layer_names, load_result, on_paper_dataset, read_run, run_title, start_codebooks,
 )
 
 
@@ -150,6 +150,17 @@ class TestTitle:
     def test_names_the_data(self, network, dataset, title, same):
         record = {"network": network, "dataset": {"name": dataset}}
         assert run_title(record) == title and on_paper_dataset(record) is same
+
+
+@pytest.mark.parametrize("fields, told", [
+    ({"file": {"nbytes": 4902, "ratio": 217.55}, "stages": [
+        {"stage": "dense", "test_error_percent": 1.18}, {"stage": "coded", "test_error_percent": 1.468}]},
+     "4,902 bytes, 217.6x smaller than dense, test error 1.47 % (dense 1.18 %)"),
+    ({"file": {"nbytes": 10}, "stages": [{"stage": "coded", "test_error_percent": 0}]}, "10 bytes, test error 0.00 %"),
+    ({"file": {"nbytes": 10}}, "10 bytes"),
+])
+def test_headline(fields, told):
+    assert headline({"format": 1, "network": "x", **fields}, "a/model.gdc") == f"a/model.gdc: {told}"
 
 
 def test_layer_names():

@@ -12,10 +12,13 @@ import gluon_dc as dc  # noqa: E402
 from gluon_dc.coding import PackedTensor  # noqa: E402
 from gluon_dc.data import Dataset  # noqa: E402
 from gluon_dc.models import get_model  # noqa: E402
-from gluon_dc.report import write_report  # noqa: E402
+from gluon_dc.report import read_run, write_report  # noqa: E402
+from gluon_dc.report.gallery import run_figures  # noqa: E402
 from gluon_dc.training import settings_for, stages  # noqa: E402
 from gluon_dc.training.checkpoints import plain_arrays  # noqa: E402
+from gluon_dc.training.mnist_task import MnistTask  # noqa: E402
 from gluon_dc.training.run import run_pipeline  # noqa: E402
+from fresh_process import check_in_this_process  # noqa: E402
 
 QUICK = dict(threads=1, batch_size=32, dense_epochs=2, prune_epochs=3, share_epochs=2, prune_steps=6,
              sparsity=0.97, prune_rate=2e-3)
@@ -43,6 +46,13 @@ def finished(data, tmp_path_factory):
     """A run of LeNet-300-100 from beginning to end."""
     folder = tmp_path_factory.mktemp("run")
     return folder, run_pipeline(settings_for("lenet-300-100", **QUICK), data, folder)
+
+
+@pytest.fixture(autouse=True)
+def in_this_process(monkeypatch, request):
+    """A fresh process that decodes each file takes a second of every test; that of `finished` has one."""
+    if "fresh_process" not in request.node.name:
+        monkeypatch.setattr("gluon_dc.training.run._check_fresh_process", check_in_this_process)
 
 
 def test_the_file_is_what_the_result_says(finished):
@@ -151,7 +161,8 @@ def test_starting_from_a_pruned_net(finished, data, tmp_path):
                          pruned=folder / "checkpoints" / "pruned.npz")
     assert again["file"] == result["file"]
     assert [stage["stage"] for stage in again["stages"]] == ["pruned", "shared", "coded"]
-    assert "pruned " in write_report(tmp_path) and (tmp_path / "report" / "training.png").exists()
+    assert "pruned " in write_report(tmp_path, figures=False)
+    assert set(run_figures(read_run(tmp_path))) >= {"training", "weights", "storage"}
     assert again["stages"][0]["epochs"] == []
 
 
@@ -170,6 +181,37 @@ def test_a_folder_with_other_settings_is_refused_and_fresh_starts_over(finished,
     first = run_pipeline(settings_for("lenet-300-100", **quick), data, tmp_path)
     other = run_pipeline(settings_for("lenet-300-100", **{**quick, "seed": 1}), data, tmp_path, fresh=True)
     assert other["seed"] == 1 and other["file"]["sha256"] != first["file"]["sha256"]
+
+
+def test_before_the_first_epoch_is_finished_other_settings_and_data_are_taken(data, tmp_path, monkeypatch):
+    """A broken image that ends the first epoch may be removed, and the same command then goes on."""
+    broken = Dataset("blocks", *blocks(320, 5), *blocks(64, 1), *blocks(96, 2), source="", note="")
+    settings = settings_for("lenet-300-100", **{**QUICK, "dense_epochs": 1})
+    with monkeypatch.context() as patch:
+        patch.setattr(stages, "_epoch", lambda *_: (_ for _ in ()).throw(OSError("a broken image")))
+        for images in (broken, data):
+            with pytest.raises(OSError, match="a broken image"):
+                run_pipeline(settings, images, tmp_path)
+    epoch = stages._epoch
+    with monkeypatch.context() as patch:
+        patch.setattr(stages, "_epoch", lambda run, name, *rest:
+                      epoch(run, name, *rest) if name == "dense" else (_ for _ in ()).throw(OSError("another")))
+        with pytest.raises(OSError, match="another"):
+            run_pipeline(settings, data, tmp_path)
+    with pytest.raises(ValueError, match="other settings .dataset was"):
+        run_pipeline(settings, broken, tmp_path)
+
+
+def test_a_run_that_an_earlier_version_began_goes_on(data, tmp_path, monkeypatch):
+    """Its run.json calls the schedule cubic."""
+    settings = settings_for("lenet-300-100", **{**QUICK, "dense_epochs": 1})
+    (tmp_path / "checkpoints").mkdir()
+    identity = {**MnistTask(settings, data).identity(), "dense": None, "pruned": None, **settings.as_dict()}
+    (tmp_path / "checkpoints" / "run.json").write_text(json.dumps({**identity, "schedule": "cubic"}))
+    (tmp_path / "checkpoints" / "dense.json").write_text("{}")
+    monkeypatch.setattr(stages, "_epoch", lambda *_: (_ for _ in ()).throw(OSError("it began")))
+    with pytest.raises(OSError, match="it began"):
+        run_pipeline(settings, data, tmp_path)
 
 
 def test_fresh_leaves_nothing_of_the_earlier_run_and_reads_what_it_is_given_first(data, tmp_path, monkeypatch):
@@ -246,7 +288,7 @@ def test_a_stage_whose_file_is_gone_is_run_again(data, tmp_path):
 def test_damaged_checkpoints_and_diverging_training_say_what_to_do(data, tmp_path):
     settings = settings_for("lenet-300-100", **{**QUICK, "dense_epochs": 1})
     (tmp_path / "dense.npz").write_bytes(b"PK\x03\x04 not any more")
-    with pytest.raises(ValueError, match="dense.npz: not a checkpoint, or damaged"):
+    with pytest.raises(ValueError, match="dense.npz: is damaged .*; give the .npz of a stage"):
         run_pipeline(settings, data, tmp_path / "a", dense=tmp_path / "dense.npz")
     with pytest.raises(FloatingPointError, match="stage dense, epoch 1: the loss is (nan|inf); take a "
                                                  "learning rate below 1e"):

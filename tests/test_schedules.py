@@ -13,12 +13,12 @@ def test_schedules_by_hand():
     assert sparsity_schedule("one-shot", 0.9, 3) == [0.9, 0.9, 0.9]
     # iterative: density 1 -> 1/2 -> 1/4 -> 1/8
     np.testing.assert_allclose(sparsity_schedule("iterative", 0.875, 3), [0.5, 0.75, 0.875])
-    # cubic: 0.8 * (1 - (1 - t)^3) at t = 1/2, 1
-    np.testing.assert_allclose(sparsity_schedule("cubic", 0.8, 2), [0.7, 0.8])
+    # gradual (or cubic): 0.8 * (1 - (1 - t)^3) at t = 1/2, 1
+    np.testing.assert_allclose(sparsity_schedule("gradual", 0.8, 2), [0.7, 0.8])
     np.testing.assert_allclose(sparsity_schedule("cubic", 0.9, 2, initial=0.5), [0.85, 0.9])
 
 
-@pytest.mark.parametrize("kind", ["one-shot", "iterative", "cubic"])
+@pytest.mark.parametrize("kind", ["one-shot", "iterative", "gradual", "cubic"])
 @pytest.mark.parametrize("final, initial", [(0.0, 0.0), (0.99, 0.0), (0.7, 0.7), (0.9, 0.3)])
 def test_schedules_rise_and_end_at_the_final_sparsity(kind, final, initial):
     schedule = sparsity_schedule(kind, final, 7, initial)
@@ -30,7 +30,7 @@ def test_schedules_rise_and_end_at_the_final_sparsity(kind, final, initial):
     (("cubic", 1.0, 3), "expected 0 <= initial <= final < 1, got 0.0 and 1.0"),
     (("cubic", 0.3, 3, 0.5), "got 0.5 and 0.3"),
     (("cubic", 0.3, 0), "steps must be at least 1, got 0"),
-    (("square", 0.3, 1), "kind must be one of one-shot, iterative, cubic, got 'square'"),
+    (("square", 0.3, 1), "kind must be one of one-shot, iterative, gradual, got 'square'"),
 ])
 def test_bad_schedules(arguments, message):
     with pytest.raises(ValueError, match=message):

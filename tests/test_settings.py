@@ -48,6 +48,19 @@ def test_settings_out_of_range_are_refused_before_any_work(given, message):
         settings_for("lenet-5", **given)
 
 
+def test_cubic_is_another_word_for_gradual():
+    assert settings_for("lenet-5", schedule="cubic") == settings_for("lenet-5", schedule="gradual")
+    assert settings_for("lenet-5").schedule == settings_for("lenet-5", schedule="cubic").schedule == "gradual"
+
+
+def test_one_shot_has_one_step_and_no_more():
+    assert settings_for("lenet-5", schedule="one-shot").prune_steps == 1
+    assert settings_for("lenet-5", "paper", schedule="one-shot", prune_steps=1).prune_steps == 1
+    with pytest.raises(ValueError, match="^schedule one-shot prunes in 1 step, got prune_steps 4: leave that out, or "
+                                         "take schedule iterative or gradual$"):
+        settings_for("lenet-5", schedule="one-shot", prune_steps=4)
+
+
 @pytest.mark.parametrize("text, expected", [
     ("0.9", 0.9), ("5", 5), ("0=0.92,1=0.91", {"0": 0.92, "1": 0.91}), ("0=none, *=4", {"0": None, "*": 4}),
 ])

@@ -85,25 +85,51 @@ def test_help_shows_defaults_and_points(capsys):
     assert "pruning+sharing: sparsity:bits; 0.5:4,0.8:4" in text and "svd: rank share; 0.01" in text
 
 
-@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGKILL])
-def test_stopped_in_the_middle_it_goes_on(nowhere, kind):
-    """A real process, stopped by a signal once the first point is on disk, then run again."""
-    out = nowhere / "out"
-    command = [sys.executable, str(SCRIPT), "sensitivity", "--output-dir", str(out), *QUICK]
-    environment = {**os.environ, "MXNET_HOME": str(nowhere / "mxnet"), "https_proxy": "http://127.0.0.1:9"}
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 120
-    while not (out / "experiment.json").exists() and process.poll() is None and time.monotonic() < deadline:
+def interrupt_after_a_point(monkeypatch):
+    from gluon_dc.training import sweeps
+    real, seen = sweeps.measure_point, []
+
+    def measure(bench, key):
+        if seen:
+            raise KeyboardInterrupt
+        seen.append(key)
+        return real(bench, key)
+
+    monkeypatch.setattr(sweeps, "measure_point", measure)
+
+
+def points_once_killed(command, path, home):
+    """Run the script in a process of its own, kill it once another point is on disk; return the points."""
+    environment = {**os.environ, "MXNET_HOME": str(home / "mxnet"), "https_proxy": "http://127.0.0.1:9"}
+    environment.pop("GLUON_DC_DATA", None)
+    known, deadline = len(points_of(path)), time.monotonic() + 120
+    process = subprocess.Popen([sys.executable, str(SCRIPT), *command], env=environment, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True)
+    while len(points_of(path)) <= known and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
-    process.send_signal(kind)
+    process.send_signal(signal.SIGKILL)
     printed, errors = process.communicate(timeout=60)
     assert "written to" not in printed, "the sweep was over before the signal came"
-    if kind == signal.SIGINT:
-        assert process.returncode == 130
-        assert "stopped: the same command goes on" in errors and "Traceback" not in errors
-    before = json.loads((out / "experiment.json").read_text())
-    again = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
-    assert again.returncode == 0, again.stderr
-    after = json.loads((out / "experiment.json").read_text())
-    assert len(after["points"]) == 60 and after["points"][:len(before["points"])] == before["points"]
-    assert not list(out.rglob("*.json.*"))
+    assert process.returncode == -signal.SIGKILL, errors
+    return points_of(path)
+
+
+def points_of(path):
+    return json.loads(path.read_text())["points"] if path.exists() else []
+
+
+def test_stopped_in_the_middle_it_goes_on(nowhere, monkeypatch, capsys):
+    """Stopped by Ctrl-C after a point; then as a real process, killed once another is on disk; then run to its end."""
+    path = nowhere / "out" / "experiment.json"
+    command = ["sensitivity", "--output-dir", str(path.parent), *QUICK]
+    with monkeypatch.context() as patch:
+        interrupt_after_a_point(patch)
+        assert sweep.main(command) == 130
+    assert "stopped: the same command goes on" in capsys.readouterr().err
+    first = points_of(path)
+    second = points_once_killed(command, path, nowhere)
+    assert len(first) == 1 and len(second) > 1 and second[:1] == first
+    assert sweep.main(command) == 0
+    after = points_of(path)
+    assert len(after) == 60 and after[:len(second)] == second
+    assert not list(path.parent.rglob("*.json.*"))

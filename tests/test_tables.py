@@ -1,6 +1,6 @@
 import pytest
 
-from gluon_dc.report.tables import count, decimal, format_table, printable, times
+from gluon_dc.report.tables import count, decimal, format_table, printable, shortened, times
 
 
 class TestFormatTable:
@@ -34,6 +34,12 @@ class TestFormatTable:
 @pytest.mark.parametrize("text, shown", [("0.weight", "0.weight"), ("größe", "größe"), ("a\tb", r"a\tb"), ("", "")])
 def test_printable(text, shown):
     assert printable(text) == shown
+
+
+@pytest.mark.parametrize("text, shown", [
+    ("", ""), ("12345678", "12345678"), ("123456789", "12345..."), ("\n" * 9, "\\n\\n\\...")])
+def test_shortened_says_that_something_is_cut_off(text, shown):
+    assert shortened(text, 8) == shown
 
 
 def test_numbers():

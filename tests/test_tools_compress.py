@@ -50,6 +50,25 @@ class TestFile:
         assert model["4.weight"].code_bits == 2 and model["5.weight"].coder == "fixed"
         assert model.metadata["sparsity"] == {"0": None, "*": 0.9} and model.metadata["rel_bits"] is None
 
+    def test_the_context_coder(self, folder, capsys):
+        (folder / "mine.yaml").write_text("prune: {sparsity: 0.95}\nshare: {bits: 3}\ncode: {rel_bits: 3}")
+        sizes, mine = {}, [*RANDOM, "--recipe", "mine.yaml"]
+        for coder in ("huffman", "context"):
+            assert compress.main([*mine, "--coder", coder, "--effort", "fast", "-o", coder]) == 0
+            sizes[coder] = dc.load(coder).nbytes
+        model = dc.load("context")
+        assert model["4.weight"].coder == "context" and model["4.weight"].effort == model.effort == "fast"
+        assert model.metadata["coder"] == "context" and sizes["context"] < sizes["huffman"]
+        assert "Table 3 of the paper beside lenet-5" in capsys.readouterr().out
+        assert compress.main([*mine, "--coder", "context", "--rel-bits", "3", "-o", "b"]) == 1
+        assert "rel_bits: the context coder stores no gaps" in capsys.readouterr().err
+
+    def test_the_last_line_is_the_size(self, capsys):
+        assert compress.main([*RANDOM, "-o", "a.gdc"]) == 0
+        report = dc.size_report(dc.load("a.gdc"))
+        assert capsys.readouterr().out.splitlines()[-1] == (
+            f"a.gdc: {report.nbytes:,} bytes, {report.ratio:.1f}x smaller than 1,724,320 dense")
+
     def test_none_leaves_everything(self):
         assert compress.main([*RANDOM, "--sparsity", "none", "--bits", "none", "-o", "a.gdc"]) == 0
         assert all(isinstance(tensor, np.ndarray) for _, tensor in dc.load("a.gdc").items())

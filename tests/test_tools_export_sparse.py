@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import scipy.sparse
-from report_inputs import load_tool, odd_model, one_error_line, run_tool, small_model
+from report_inputs import exit_code, load_tool, odd_model, one_error_line, run_tool, small_model
 
 export_sparse = load_tool("export_sparse")
 
@@ -65,12 +65,11 @@ class TestErrors:
 
 
 class TestCommand:
-    def test_help(self):
-        result = run_tool("export_sparse", "--help")
-        assert result.returncode == 0 and "scipy.sparse.load_npz" in result.stdout
+    def test_help(self, capsys):
+        assert exit_code(export_sparse, "--help") == 0 and "scipy.sparse.load_npz" in capsys.readouterr().out
 
     def test_usage(self):
-        assert run_tool("export_sparse", "one").returncode == 2
+        assert exit_code(export_sparse, "one") == 2
 
     def test_a_file_and_a_folder(self, tmp_path):
         small_model().save(tmp_path / "m.gdc")

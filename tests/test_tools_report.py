@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 from report_inputs import (
-    experiment, load_tool, odd_model, one_error_line, run_tool, small_model, write_run, zoo_sizes,
+    exit_code, experiment, load_tool, odd_model, one_error_line, run_tool, small_model, write_run, zoo_sizes,
 )
 
 from gluon_dc.coding import CompressedModel
@@ -176,17 +176,18 @@ class TestErrors:
 
 
 class TestCommand:
-    def test_help_names_the_options(self):
-        result = run_tool("report", "--help")
-        assert result.returncode == 0
-        assert all(option in result.stdout for option in ("--output-dir", "--json", "--no-figures"))
+    def test_help_names_the_options(self, capsys):
+        assert exit_code(report, "--help") == 0
+        text = capsys.readouterr().out
+        assert all(option in text for option in ("--output-dir", "--json", "--no-figures"))
 
     def test_usage(self):
-        assert run_tool("report").returncode == 2
+        assert exit_code(report) == 2
 
-    def test_exit_codes(self, tmp_path):
+    def test_exit_codes(self, tmp_path, capsys):
         small_model().save(tmp_path / "m.gdc")
-        result = run_tool("report", tmp_path / "m.gdc", "--no-compressors")
-        assert result.returncode == 0 and result.stderr == "" and "every byte counted" in result.stdout
+        assert report.main([str(tmp_path / "m.gdc"), "--no-compressors"]) == 0
+        printed = capsys.readouterr()
+        assert printed.err == "" and "every byte counted" in printed.out
         result = run_tool("report", tmp_path / "none.gdc")
         assert result.returncode == 1 and "none.gdc" in one_error_line(result.stderr, "report.py")

@@ -4,6 +4,7 @@ mx = pytest.importorskip("mxnet")
 from mxnet.gluon import nn  # noqa: E402
 
 import gluon_dc as dc  # noqa: E402
+from gluon_dc.coding import CompressedModel  # noqa: E402
 from gluon_dc.nn.walk import named_blocks, plain_parameters, weighted_layers  # noqa: E402
 from nets import NETS, make  # noqa: E402
 
@@ -46,3 +47,38 @@ def test_plain_parameters_keep_their_names_whatever_the_layers_become(name):
     assert list(plain_parameters(net)) == plain
     dc.quantize(net, 3)
     assert list(plain_parameters(net)) == plain
+
+
+@pytest.mark.parametrize("verb", [
+    lambda wrong: dc.prune(wrong, sparsity=0.5), lambda wrong: dc.quantize(wrong, 4), dc.compress, dc.unwrap,
+    lambda wrong: dc.restore(CompressedModel({}), wrong)])
+@pytest.mark.parametrize("wrong, kind", [(3, "int"), (None, "NoneType"), ("net.gdc", "str"), (nn.Dense, "type")])
+def test_what_is_no_net_is_named(verb, wrong, kind):
+    with pytest.raises(TypeError, match=f"^expected a gluon Block, got {kind}$"):
+        verb(wrong)
+
+
+def test_model_and_net_the_wrong_way_round():
+    net, _ = make("dense")
+    with pytest.raises(TypeError, match="^restore takes a CompressedModel and then a net, got HybridSequential: "):
+        dc.restore(net, CompressedModel({}))
+    with pytest.raises(TypeError, match=r"^expected a CompressedModel, got HybridSequential: gluon_dc.compress\(net\)"):
+        dc.size_report(net)
+
+
+def test_sizes_that_are_not_known_yet_are_question_marks():
+    """MXNet has 0 there."""
+    net = nn.HybridSequential()
+    net.add(nn.Dense(3), nn.Conv2D(4, 3))
+    net.initialize()
+    with pytest.raises(ValueError, match=r"not known yet \(now \(3, \?\)\); run one forward pass"):
+        dc.prune(net, sparsity=0.5)
+    plain, _ = make("dense")
+    with pytest.raises(ValueError, match=r"0.weight: the net's shape is \(3, \?\), the model's \(8, 6\)"):
+        other = nn.HybridSequential()
+        other.add(nn.Dense(3), nn.Dense(3))
+        dc.restore(dc.compress(plain), other)
+    norm = nn.BatchNorm()
+    norm.initialize()
+    with pytest.raises(ValueError, match=r"gamma is not initialized \(shape \(\?\)\); run one forward pass first"):
+        dc.compress(norm)

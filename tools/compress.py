@@ -16,8 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from gluon_dc.recipes import load_recipe, recipe_for, recipe_names  # noqa: E402
-from gluon_dc.recipes.records import CODERS, SCOPES, STARTS  # noqa: E402
+from gluon_dc.recipes.records import CODERS, EFFORTS, SCOPES, STARTS  # noqa: E402
 from gluon_dc.report.command import run_command  # noqa: E402
 from gluon_dc.training.settings import parse_per_layer  # noqa: E402
 
@@ -73,7 +72,9 @@ def add_settings(parser):
     group.add_argument("--start", choices=STARTS, help="where k-means starts (default: the recipe's)")
     group.add_argument("--rel-bits", type=per_layer, default=argparse.SUPPRESS, metavar="R",
                        help="bits of a gap, 0 to 8; none is the best for each layer (default: the recipe's)")
-    group.add_argument("--coder", choices=CODERS, help="(default: the recipe's)")
+    group.add_argument("--coder", choices=CODERS, help="context makes the smallest files (default: the recipe's)")
+    group.add_argument("--effort", choices=EFFORTS, help="of the context coder: best takes seconds per million weights "
+                       "(default: the recipe's)")
     group.add_argument("--seed", type=int, help="of drawn weights and random starts (default: the recipe's)")
 
 
@@ -109,6 +110,7 @@ def shape(text):
 
 def list_recipes(args):
     """Print name, models and note of every recipe."""
+    from gluon_dc.recipes import load_recipe, recipe_names
     for name in recipe_names():
         recipe = load_recipe(name)
         print(f"{name:16} for {recipe.model or 'any net':18} {recipe.note}")
@@ -131,8 +133,10 @@ def compress(args):
     metadata = {"network": args.model, "weights": origin, "recipe": recipe.name, "retrained": False, **given}
     with bar_of(one_shot.weight_count(net), "prune and share", 2) as bar, watch("prune and share"):
         one_shot.shrink_net(net, settings, recipe, lambda name, weights: step(bar, name, weights))
-    with watch("code"):
-        model = one_shot.code_net(net, settings, recipe.code.coder, metadata)
+    # Only the context coder takes long enough for a bar.
+    weights = one_shot.weight_count(net) if recipe.code.coder == "context" else None
+    with bar_of(weights, "code") as bar, watch("code"):
+        model = one_shot.code_net(net, settings, recipe.code.coder, metadata, recipe.code.effort, bar.update)
     with watch("write and verify"):
         model = one_shot.write_verified(args.output, model, net)
     print_report(args, recipe, origin, model, watch)
@@ -140,15 +144,19 @@ def compress(args):
 
 def chosen_recipe(args):
     """The Recipe with the options in their place, and what was given of them: for the metadata."""
+    from gluon_dc.recipes import load_recipe, recipe_for
     recipe = load_recipe(args.recipe) if args.recipe else recipe_for(args.model)
     given = {key: getattr(args, key) for key in ("sparsity", "bits", "rel_bits") if hasattr(args, key)}
-    given |= {key: getattr(args, key) for key in ("scope", "start", "seed", "coder") if getattr(args, key) is not None}
+    given |= {key: getattr(args, key) for key in ("scope", "start", "seed", "coder", "effort")
+              if getattr(args, key) is not None}
     if args.classes is not None:
         given["classes"] = args.classes
     prune, share, code = ({key: given[key] for key in keys if key in given} for keys in (
-        ("sparsity", "scope"), ("bits", "start", "seed"), ("rel_bits", "coder")))
+        ("sparsity", "scope"), ("bits", "start", "seed"), ("rel_bits", "coder", "effort")))
     if "sparsity" in prune:
         prune["quality"] = None
+    if code.get("coder") == "context":
+        code.setdefault("rel_bits", None)  # it stores no gaps, whatever the recipe says of them
     return replace(recipe, prune=replace(recipe.prune, **prune), share=replace(recipe.share, **share),
                    code=replace(recipe.code, **code)), given
 
@@ -199,6 +207,8 @@ def print_report(args, recipe, origin, model, watch):
         print(f"{accounting_table(f'{args.model}: {origin}', None, model)}\n")
     print(NOT_RETRAINED)
     print("seconds: " + ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in watch.seconds.items()))
+    # Last, where it does not scroll away behind a row for every tensor of a deep net.
+    print(f"\n{args.output}: {report.nbytes:,} bytes, {report.ratio:,.1f}x smaller than {report.dense_nbytes:,} dense")
 
 
 if __name__ == "__main__":

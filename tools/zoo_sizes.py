@@ -16,7 +16,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from gluon_dc.coding.files import write_atomically  # noqa: E402
-from gluon_dc.recipes import load_recipe, recipe_for  # noqa: E402
 from gluon_dc.report.command import run_command  # noqa: E402
 
 
@@ -66,6 +65,7 @@ def sizes(args):
 def plan(args, zoo_sizes):
     """(model, recipe, weights) of every net, each name known and each pattern matching, before the work begins."""
     from gluon_dc.models import zoo
+    from gluon_dc.recipes import load_recipe, recipe_for
     from gluon_dc.training.one_shot import layer_settings
     jobs = []
     for model in args.networks or zoo_sizes.NETWORKS:

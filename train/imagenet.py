@@ -14,6 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from gluon_dc.report.command import what_is_missing  # noqa: E402
 from gluon_dc.training.image_settings import ImageSettings, settings_of_recipe  # noqa: E402
 from gluon_dc.training.options import add_setting  # noqa: E402
 
@@ -40,7 +41,8 @@ def parser():
     start.add_argument("--params", metavar="FILE", help="start from a .params file, or an .npz of an earlier run")
     start.add_argument("--pretrained", action="store_true", help="start from GluonCV's own weights")
     start.add_argument("--random-weights", action="store_true", help="train from random weights")
-    result.add_argument("--pretrained-root", metavar="DIR", help="where GluonCV's files are (default: GluonCV's own)")
+    result.add_argument("--root", "--pretrained-root", metavar="DIR", help="where GluonCV's files are (default: "
+                        "GluonCV's own)")
     result.add_argument("--recipe", metavar="NAME_OR_FILE", help="default: the shipped one that fits the model best")
     result.add_argument("--epochs-scale", type=float, default=1.0, metavar="X",
                         help="multiply the recipe's numbers of epochs (default: %(default)s)")
@@ -64,8 +66,10 @@ def main(argv=None):
     except KeyboardInterrupt:
         print("\nstopped: the same command goes on from the last finished epoch", file=sys.stderr)
         return 130
-    except ModuleNotFoundError as error:
-        return _fail(f"{error}: pip install -r requirements.txt")
+    except (ModuleNotFoundError, AttributeError) as error:
+        if what_is_missing(error) is None:
+            raise
+        return _fail(what_is_missing(error))
     except (OSError, ValueError, ArithmeticError, RuntimeError, MemoryError) as error:
         return _fail(error)
     return 0
@@ -80,13 +84,14 @@ def _run(arguments):
     # MXNet reads both when it is imported; two spinning threads starve each other on a busy machine.
     os.environ["OMP_NUM_THREADS"] = str(arguments.threads or ImageSettings().threads)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from gluon_dc.report import write_report
+    from gluon_dc.report import headline, write_report
     from gluon_dc.training.run import run_task
     task = _task(arguments)
     print(task.splits.note, task.describe_start(), sep="\n", flush=True)
     folder = arguments.output_dir or Path("runs") / _run_name(task)
-    run_task(task, folder, fresh=arguments.fresh)
+    result = run_task(task, folder, fresh=arguments.fresh)
     print(write_report(folder, figures=not arguments.no_figures))
+    print(f"\n{headline(result, folder / result['file']['name'])}")
 
 
 def _task(arguments):
@@ -116,7 +121,7 @@ def _start(arguments):
     for kind in ("gdc", "params"):
         if getattr(arguments, kind):
             return kind, getattr(arguments, kind)
-    return ("pretrained", arguments.pretrained_root) if arguments.pretrained else ("random", None)
+    return ("pretrained", arguments.root) if arguments.pretrained else ("random", None)
 
 
 def _run_name(task):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from gluon_dc.report.command import what_is_missing  # noqa: E402
 from gluon_dc.training.options import add_setting  # noqa: E402
 from gluon_dc.training.settings import NETWORKS, RECIPES, Settings, settings_for  # noqa: E402
 
@@ -63,8 +64,10 @@ def main(argv=None):
     except KeyboardInterrupt:
         print("\nstopped: the same command goes on from the last finished epoch", file=sys.stderr)
         return 130
-    except ModuleNotFoundError as error:
-        return _fail(f"{error}: pip install -r requirements.txt")
+    except (ModuleNotFoundError, AttributeError) as error:
+        if what_is_missing(error) is None:
+            raise
+        return _fail(what_is_missing(error))
     except (OSError, ValueError, ArithmeticError, RuntimeError) as error:
         return _fail(error)
     return 0
@@ -80,16 +83,17 @@ def _run(arguments, settings):
     os.environ["OMP_NUM_THREADS"] = str(settings.threads)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from gluon_dc.data import load_mnist
-    from gluon_dc.report import write_report
+    from gluon_dc.report import headline, write_report
     from gluon_dc.training.run import run_pipeline
     dataset = load_mnist(arguments.data_dir)
     print(dataset.note, flush=True)
     name = f"{settings.network}-{arguments.recipe}-seed{settings.seed}"
     folder = arguments.output_dir or Path("runs") / (
         name if dataset.name == "mnist" else f"{name}-{dataset.name}")
-    run_pipeline(settings, dataset, folder, dense=arguments.dense, pruned=arguments.pruned,
-                 fresh=arguments.fresh)
+    result = run_pipeline(settings, dataset, folder, dense=arguments.dense, pruned=arguments.pruned,
+                          fresh=arguments.fresh)
     print(write_report(folder, figures=not arguments.no_figures))
+    print(f"\n{headline(result, folder / result['file']['name'])}")
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from gluon_dc.report.command import what_is_missing  # noqa: E402
 from gluon_dc.training.options import add_setting  # noqa: E402
 from gluon_dc.training.settings import NETWORKS  # noqa: E402
 from gluon_dc.training.sweep_settings import (  # noqa: E402
@@ -80,8 +81,10 @@ def main(argv=None):
     except KeyboardInterrupt:
         print("\nstopped: the same command goes on after the last finished point", file=sys.stderr)
         return 130
-    except ModuleNotFoundError as error:
-        return _fail(f"{error}: pip install -r requirements.txt")
+    except (ModuleNotFoundError, AttributeError) as error:
+        if what_is_missing(error) is None:
+            raise
+        return _fail(what_is_missing(error))
     except (OSError, ValueError, ArithmeticError, RuntimeError) as error:
         return _fail(error)
     return 0

@@ -86,6 +86,10 @@ class ImageSet:
         """Size of each image's file or record, int64 (n,); nothing is decoded."""
         return np.array([self.store.nbytes(i) for i in self.indices], np.int64)
 
+    def content(self, i: int, ends: int | None = None) -> bytes:
+        """The bytes of image i's file or record, undecoded; `ends`: only so many at either end where there are more."""
+        return self.store.content(self.indices[i], ends)
+
     def subset(self, indices, note: str | None = None) -> "ImageSet":
         """The images at these positions, in this order; the classes stay. `note` replaces the note."""
         indices = np.asarray(indices)

@@ -1,7 +1,8 @@
 """Where the images of a set are: in files, in the records of one file, or in memory. All are safe to read from threads.
 
 A store has `image(i)`, uint8 (h, w, 3) in RGB, `name(i)`, where that is, for messages, `nbytes(i)`, what it takes
-there, and `keys(indices)`, a str for each of these images that no other image has.
+there, `content(i, ends)`, those bytes themselves (with `ends`, only so many at either end where there are more), and
+`keys(indices)`, a str for each of these images that no other image has.
 """
 
 import os
@@ -27,6 +28,13 @@ class FileStore:
 
     def nbytes(self, i) -> int:
         return os.path.getsize(self.paths[i])
+
+    def content(self, i, ends=None) -> bytes:
+        with open(self.paths[i], "rb") as file:
+            nbytes = os.fstat(file.fileno()).st_size
+            if ends is None or nbytes <= 2 * ends:
+                return file.read()
+            return file.read(ends) + os.pread(file.fileno(), ends, nbytes - ends)
 
     def keys(self, indices) -> list[str]:
         # Folders are resolved once: a set has a thousand of them and a million files.
@@ -73,6 +81,15 @@ class RecordStore:
     def nbytes(self, i) -> int:
         return sum(nbytes for _, nbytes in self.records.parts(int(self.offsets[i]))[0])
 
+    def content(self, i, ends=None) -> bytes:
+        parts = self.records.parts(int(self.offsets[i]))[0]
+        if ends is None or sum(nbytes for _, nbytes in parts) <= 2 * ends:
+            return b"".join(self.records.read(begin, nbytes) for begin, nbytes in parts)
+        (first, first_nbytes), (last, last_nbytes) = parts[0], parts[-1]
+        shown = min(ends, last_nbytes)
+        return (self.records.read(first, min(ends, first_nbytes))
+                + self.records.read(last + last_nbytes - shown, shown))
+
     def keys(self, indices) -> list[str]:
         path = os.path.realpath(self.records.path)
         return [f"{path}, record at byte {self.offsets[i]}" for i in indices]
@@ -99,6 +116,10 @@ class ArrayStore:
 
     def nbytes(self, i) -> int:
         return self.images[i].nbytes
+
+    def content(self, i, ends=None) -> bytes:
+        data = np.ascontiguousarray(self.images[i]).tobytes()
+        return data if ends is None or len(data) <= 2 * ends else data[:ends] + data[-ends:]
 
     def keys(self, indices) -> list[str]:
         return [f"image {i} of {id(self)} in memory" for i in indices]

@@ -102,11 +102,17 @@ def _check_shapes(path, parameters, found):
             raise ValueError(f"{path}: {name} is {np.dtype(array.dtype)}, expected {np.dtype(parameter.dtype)}")
         if expected is not None and (len(expected) != array.ndim or any(
                 size > 0 and size != got for size, got in zip(expected, array.shape))):
-            wrong.append(f"{name} is {array.shape}, expected {tuple(expected)}")
+            wrong.append(f"{name} is {array.shape}, expected {_shape_text(expected)}")
     if wrong:
-        hint = "; give the class count that the file was trained for" if len(wrong) <= 2 else ""
+        hint = "; give the class count that the file was trained for (--classes)" if len(wrong) <= 2 else ""
         raise ValueError(f"{path} does not fit the net: {'; '.join(wrong[:3])} ({len(wrong)} of {len(parameters)} "
                          f"parameters){hint}")
+
+
+def _shape_text(shape):
+    # A size that the net has not settled yet is 0 in MXNet, which reads as if the net had no such weights.
+    return str(tuple(shape)) if all(size > 0 for size in shape) else (
+        f"({', '.join(str(size) if size > 0 else '?' for size in shape)})")
 
 
 def some(names):

@@ -34,7 +34,7 @@ def pretrained_file(name, root=None):
     if fault is not None:
         raise FileNotFoundError(
             f"pretrained weights of {name!r}: looked for {path.name} in {path.parent} and it is not there; "
-            f"{fault}. Put that file there (MXNET_HOME or root name another folder), or give a .params file of your "
+            f"{fault}. Put that file there (MXNET_HOME or --root name another folder), or give a .params file of your "
             "own with --params FILE")
     return path
 

@@ -103,6 +103,14 @@ def allocate(parameter, shape, ctx):
     parameter._load_init(mx.nd.empty(shape, dtype=parameter.dtype), ctx)
 
 
+def shape_text(shape):
+    """A Parameter's shape for messages, with ? for what is not known yet: MXNet has 0 there, or None for all of it."""
+    if shape is None:
+        return "unknown"
+    return str(tuple(shape)) if all(size > 0 for size in shape) else (
+        f"({', '.join(str(size) if size > 0 else '?' for size in shape)})")
+
+
 def value(parameter):
     """The Parameter's value as a NumPy array (of its first context; a Trainer keeps all the same)."""
     return parameter.list_data()[0].asnumpy()

@@ -9,16 +9,18 @@ from mxnet.gluon import nn
 
 from .walk import named_blocks, refresh_graphs, weighted_layers
 
+SYNONYMS = {"cubic": "gradual"}
+
 
 def sparsity_schedule(kind, final, steps, initial=0.0):
     """The sparsities to prune to, one for each step.
 
     Parameters
     ----------
-    kind : "one-shot", "iterative" or "cubic"
+    kind : "one-shot", "iterative" or "gradual"
         One-shot reaches `final` at the first step. Iterative keeps the same share of the remaining
-        weights at every step. Cubic rises steeply at first, while there is much to prune, and
-        levels off: ``final + (initial - final) * (1 - t / steps) ** 3``.
+        weights at every step. Gradual rises steeply at first, while there is much to prune, and
+        levels off: ``final + (initial - final) * (1 - t / steps) ** 3``; "cubic" is another word for it.
     final, initial : float in [0, 1), initial <= final
     steps : int >= 1
 
@@ -34,8 +36,9 @@ def sparsity_schedule(kind, final, steps, initial=0.0):
     shape = {
         "one-shot": lambda t: final,
         "iterative": lambda t: 1 - (1 - initial) * ((1 - final) / (1 - initial)) ** t,
-        "cubic": lambda t: final + (initial - final) * (1 - t) ** 3,
+        "gradual": lambda t: final + (initial - final) * (1 - t) ** 3,
     }
+    kind = SYNONYMS.get(kind, kind)
     if kind not in shape:
         raise ValueError(f"kind must be one of {', '.join(shape)}, got {kind!r}")
     return [shape[kind](step / steps) for step in range(1, steps)] + [final]

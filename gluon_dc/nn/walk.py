@@ -8,7 +8,7 @@ from mxnet.gluon import nn
 from mxnet.gluon.nn import conv_layers
 
 from .layers import CodedLayer, MaskedLayer
-from .parameters import SharedWeight, edit, peek, value
+from .parameters import SharedWeight, edit, peek, shape_text, value
 from ..coding import CodedTensor
 from ..coding.select import is_zero_where_left_out, zero_left_out
 
@@ -101,7 +101,12 @@ class WeightedLayer:
 
 
 def named_blocks(net):
-    """Every block of the net once, with the first of its structural names, in forward-walk order."""
+    """Every block of the net once, with the first of its structural names, in forward-walk order.
+
+    Raises TypeError for what is no Block; every verb comes by here first.
+    """
+    if not isinstance(net, gluon.Block):
+        raise TypeError(f"expected a gluon Block, got {type(net).__name__}")
     seen = {}
 
     def visit(block, name):
@@ -201,7 +206,7 @@ def _check_ready(parameter, name):
     unknown = parameter.shape is None or any(size <= 0 for size in parameter.shape)
     if unknown:
         raise ValueError(f"layer {name!r}: the shape of its weight is not known yet "
-                         f"(now {parameter.shape}); run one forward pass, or give the layer its "
+                         f"(now {shape_text(parameter.shape)}); run one forward pass, or give the layer its "
                          "in_units / in_channels")
     raise ValueError(f"layer {name!r}: its weight is not initialized; call net.initialize() "
                      "or load its parameters first")

@@ -9,9 +9,10 @@ from dataclasses import asdict, dataclass, field, fields
 
 STARTS = ("linear", "density", "random", "kmeans++", "optimal")  # as gluon_dc.coding.STARTS; a test compares
 SCOPES = ("layer", "global")
-SCHEDULES = ("one-shot", "iterative", "gradual")
+SCHEDULES = ("one-shot", "iterative", "gradual", "cubic")  # cubic is another word for gradual
 OPTIMIZERS = ("sgd", "adam")
-CODERS = ("huffman", "fixed")  # as gluon_dc.coding.CODERS
+CODERS = ("huffman", "fixed", "context")  # as gluon_dc.coding.CODERS
+EFFORTS = ("fast", "best")  # as gluon_dc.coding.EFFORTS
 
 _TYPE_NAMES = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
 
@@ -131,6 +132,10 @@ class Prune(_Checked):
 
     def __post_init__(self):
         super().__post_init__()
+        object.__setattr__(self, "schedule", "gradual" if self.schedule == "cubic" else self.schedule)
+        if self.schedule == "one-shot" and self.steps != 1:
+            raise ValueError(f"steps: schedule one-shot prunes in 1 step, got {self.steps}: leave it out, or take "
+                             "schedule iterative or gradual")
         if self.sparsity is not None and self.quality is not None:
             raise ValueError("sparsity and quality: give one of them, not both")
         given = self.sparsity if self.sparsity is not None else self.quality
@@ -160,7 +165,13 @@ class Code(_Checked):
     rel_bits: int | dict | None = _setting(
         None, "bits of a gap of the relative index; null takes the best for each layer, 0 stores every weight",
         kind=int, low=0, high=8, per_layer=True, optional=True)
-    coder: str = _setting("huffman", "Huffman codes, or codes of fixed width", choices=CODERS)
+    coder: str = _setting("huffman", "Huffman codes, codes of fixed width, or the context coder", choices=CODERS)
+    effort: str = _setting("best", "of the context coder: the smaller file, or many times faster", choices=EFFORTS)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.coder == "context" and self.rel_bits is not None:
+            raise ValueError("rel_bits: the context coder stores no gaps, so give no rel_bits, or another coder")
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,6 @@ from .paper import paper_network
 from .results import final_stage, on_other_data, stage_named
 from .tables import size_text
 
-MAX_CARDS = 8
-
 
 @dataclass(frozen=True)
 class Card:
@@ -27,7 +25,7 @@ class Card:
 
 
 def cards(items) -> list[Card]:
-    """Return at most 8 Cards: runs first, then the zoo's nets, those of the paper before others."""
+    """Return a Card for each net: runs first, then the zoo's nets, those of the paper before others."""
     groups = {}
     for run in runs_of(items):
         groups.setdefault((run.title if run.result else str(run.path), _settings(run)), []).append(run)
@@ -37,7 +35,7 @@ def cards(items) -> list[Card]:
     zoo = [net for item in items if isinstance(item, Zoo) for net in item.nets
            if (net.network, net.nbytes) not in known]
     zoo.sort(key=lambda net: paper_network(net.network) is None)
-    return (found + [_net_card(net) for net in zoo if net.ratio])[:MAX_CARDS]
+    return found + [_net_card(net) for net in zoo if net.ratio]
 
 
 def _settings(run):

@@ -9,7 +9,7 @@ from .results import (
     DATASET_TITLES, check_result, final_stage, names_of, network_of, on_other_data, run_title, stage_named, stages,
 )
 from .sizes import size_report
-from .streams import packed_tensors
+from .streams import paper_form
 from .tables import Table, count, decimal, times
 
 OURS, PAPER = "ours", "paper"
@@ -102,7 +102,7 @@ def summary_rows(result, model) -> list[SummaryRow]:
     dense_nbytes, nbytes = _file_sizes(result, model)
     rows = [SummaryRow("ours, every byte of the file", errors, top5_errors, dense_nbytes, nbytes,
                        ratio_text(dense_nbytes, nbytes))]
-    if model is not None and packed_tensors(model):
+    if model is not None and paper_form(model):
         total = layer_rows(model)[-1]
         dense_nbytes, nbytes = 4 * total.weights, -(-total.total_bits_huffman // 8)
         rows.append(SummaryRow("ours, paper accounting", errors, top5_errors, dense_nbytes, nbytes,
@@ -162,7 +162,7 @@ def _layer_cells(row, weights):
 def _accounting_notes(result, model):
     notes = ["Bits are means of an entry: a kept weight, or a filler of the relative index. P = pruned, Q = quantized,",
              "H = Huffman-coded. Codebooks are counted at full size; Huffman tables, header and checksums are not."]
-    coded = {name for name, _ in packed_tensors(model)}
+    coded = {name for name, _ in paper_form(model)}
     sizes = [tensor.size for name, tensor in model.items() if name not in coded]
     if sizes:
         notes.append(f"Not counted: {len(sizes)} arrays of {sum(sizes):,} values that travel losslessly.")

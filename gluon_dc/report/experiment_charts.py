@@ -1,10 +1,12 @@
 """Figures over many settings or many nets: the paper's Figs. 6, 7 and 8, and sizes on a logarithmic axis."""
 
 import textwrap
+from itertools import cycle
 
 import numpy as np
 from matplotlib.ticker import LogLocator, MaxNLocator
 
+from ..coding import STARTS as KMEANS_STARTS
 from .drawing import BLUE, GREEN, GREY, GRID, INK, ORANGE, PINK, RED, SKY, log_axis, new_figure, panel, plain
 from .experiment_tables import TRAINED, methods_of
 from .experiments import COMPRESSION, KINDS, METHOD_NAMES, SENSITIVITY, STARTS, frontier, size_percent
@@ -14,8 +16,9 @@ from .tables import printable, size_text
 COLOURS = (BLUE, RED, GREEN, ORANGE, PINK, SKY)
 MARKERS = "os^DvPX<>"
 STAGE_COLOURS = {"dense": GREY, "pruned": SKY, "shared": ORANGE, "coded": BLUE}
-# The colours that the sweep's own methods have in every report.
-_METHOD_COLOURS = {"pruning+sharing": BLUE, "pruning": GREEN, "sharing": ORANGE, "svd": RED}
+# The colours and markers that the sweep's own methods have in every report, and those that are left for others.
+_METHOD_STYLES = {"pruning+sharing": (BLUE, "o"), "pruning": (GREEN, "s"), "sharing": (ORANGE, "^"), "svd": (RED, "D")}
+_OTHER_STYLES = ((PINK, "v"), (SKY, "P"), (GREY, "X"), (INK, "<"))
 SHOWN_LOSS = 5.0  # points of error below which Fig. 6 is cut: what is worse is in the table
 MAX_NETS = 60  # groups of bars that fit in an image
 MAX_COLOURED = 6  # layers that stand out in Fig. 7; the others are grey
@@ -35,14 +38,13 @@ def compression_figure(experiment):
     axes = panel(figure.add_subplot())
     axes.axhline(0, color=INK, lw=1, ls="--")
     lowest, error = 0, experiment.chosen_by
-    for number, method in enumerate(methods_of(experiment)):
+    for method, (colour, marker) in _method_styles(methods_of(experiment)).items():
         points = [point for point in experiment.points if point["method"] == method]
-        colour = _METHOD_COLOURS.get(method, COLOURS[number % len(COLOURS)])
         best = frontier(points, error)
         x, y = _sizes_and_changes(experiment, points)
-        axes.plot(x, y, MARKERS[number % len(MARKERS)], color=colour, ms=4.5, alpha=0.35, mew=0)
+        axes.plot(x, y, marker, color=colour, ms=4.5, alpha=0.35, mew=0)
         x, y = _sizes_and_changes(experiment, best)
-        axes.plot(x, y, MARKERS[number % len(MARKERS)], ls="-", color=colour, ms=6, lw=1.8,
+        axes.plot(x, y, marker, ls="-", color=colour, ms=6, lw=1.8,
                   label=plain(METHOD_NAMES.get(method, method)))
         lowest = min(lowest, min(y, default=0))
     bottom = -SHOWN_LOSS if lowest < -SHOWN_LOSS else 1.1 * lowest - 0.1
@@ -53,15 +55,22 @@ def compression_figure(experiment):
     return figure
 
 
+def _method_styles(methods):
+    """{method: (colour, marker)} in the order given; which style a method has does not depend on that order."""
+    others = sorted(method for method in methods if method not in _METHOD_STYLES)
+    styles = {**_METHOD_STYLES, **dict(zip(others, cycle(_OTHER_STYLES)))}
+    return {method: styles[method] for method in methods}
+
+
 def starts_figure(experiment):
     """Return error against bits, a curve for each start of the centroids; a panel with and one without training."""
     trained = sorted({point.get("retrained") for point in experiment.points}, key=bool)
     figure = new_figure(4.2, "Error against bits of a weight", experiment.title)
     panels = figure.subplots(1, len(trained), sharey=True, squeeze=False)[0]
-    starts = list(dict.fromkeys(point["start"] for point in experiment.points))
+    starts = _start_numbers(list(dict.fromkeys(point["start"] for point in experiment.points)))
     for axes, retrained in zip(panels, trained):
         panel(axes).axhline(experiment.dense_error_percent, color=INK, lw=1, ls="--", label="dense net")
-        for number, start in enumerate(starts):
+        for start, number in starts.items():
             points = sorted((point["bits"], point["error_percent"]) for point in experiment.points
                             if point["start"] == start and point.get("retrained") == retrained)
             if points:
@@ -74,6 +83,12 @@ def starts_figure(experiment):
     _error_axis(panels, [point["error_percent"] for point in experiment.points])
     _legend_once(figure, panels, 6)
     return figure
+
+
+def _start_numbers(starts):
+    """{start: number of its colour and marker} in the order given; that of a known start never changes."""
+    known = [*KMEANS_STARTS, *sorted(set(starts) - set(KMEANS_STARTS))]
+    return {name: known.index(name) for name in starts}
 
 
 def sensitivity_figure(experiment):

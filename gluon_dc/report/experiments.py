@@ -127,7 +127,8 @@ def frontier(points, error="error_percent") -> list[dict]:
 def _checked(record, path):
     if record.get("format") != FORMAT:
         raise ValueError(f"format {record.get('format')!r}, this reader knows {FORMAT}: update gluon_dc")
-    check_fields(record, _FIELDS["experiment"], "experiment", ("experiment", "network", "dense"))
+    check_fields(record, _FIELDS["experiment"], "experiment",
+                 ("experiment", "network", "dense", "points"))
     kind = record["experiment"]
     if kind not in TITLES:
         raise ValueError(f"experiment {kind!r:.60}, expected one of {', '.join(TITLES)}")

@@ -10,7 +10,7 @@ from .drawing import (
     BLUE, GREEN, GREY, INK, ON_DARK, ON_LIGHT, ORANGE, PINK, RED, SKY, bars, largest, new_figure, panel, plain,
 )
 from .sizes import size_report
-from .streams import packed_tensors, tensor_streams
+from .streams import paper_form, tensor_streams
 
 # Group of parts -> keys of SizeReport.part_nbytes, its colour, and the colour of numbers on it.
 STORAGE_GROUPS = {
@@ -60,7 +60,7 @@ def histogram_figure(model, title, labels=None):
 
     Tensors without entries have nothing to count; ValueError where there is no other.
     """
-    filled = [(name, packed) for name, packed in packed_tensors(model) if packed.entries]
+    filled = [(name, packed) for name, packed in paper_form(model) if packed.entries]
     if not filled:
         raise ValueError("no coded tensor has an entry: nothing to draw")
     rows = largest(filled, MAX_ROWS, key=lambda pair: pair[1].size)

@@ -6,7 +6,7 @@ from .experiments import Experiment
 from .figures import histogram_figure, storage_figure, weight_figure
 from .overview import nets_of
 from .results import Run, checkpoint_arrays, stages, start_codebooks
-from .streams import packed_tensors
+from .streams import paper_form
 
 
 def figures(items, compressors):
@@ -37,7 +37,7 @@ def run_figures(run, compressors=None) -> dict:
     compressors, training.
     """
     made = {}
-    coded = dict(packed_tensors(run.model)) if run.model is not None else {}
+    coded = dict(paper_form(run.model)) if run.model is not None else {}
     labels = {name: f"{layer} ({name})" for name, layer in run.layer_names.items()}
     if run.model is not None:
         made["storage"] = storage_figure(run.model, run.title, labels)

@@ -7,7 +7,7 @@ from .fields import NUMBER, check_fields
 from .paper import TABLE1, paper_network
 from .results import on_other_data, stages
 from .sizes import size_report
-from .streams import packed_tensors
+from .streams import coded_tensors
 
 STAGES = ("dense", "pruned", "shared", "coded")
 REFERENCES = {"AlexNet": TABLE1["alexnet"].nbytes_ref, "VGG-16": TABLE1["vgg16"].nbytes_ref}
@@ -111,7 +111,7 @@ def run_sizes(run) -> NetSizes | None:
 def _bits(model):
     if model is None:
         return None
-    widths = sorted({packed.code_bits for _, packed in packed_tensors(model)})
+    widths = sorted({packed.code_bits for _, packed in coded_tensors(model) if len(packed.shape) > 1})
     return None if not widths else f"{widths[0]}" if len(widths) == 1 else f"{widths[0]}..{widths[-1]}"
 
 

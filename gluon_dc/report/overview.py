@@ -6,7 +6,7 @@ from .comparison import OURS, PAPER, ratio_text, summary_notes, summary_rows
 from .nets import REFERENCES, STAGES, Zoo, run_sizes
 from .paper import TABLE1, TABLE6, TABLE7, VARIANTS, paper_network
 from .results import Run, final_stage, on_paper_dataset, stage_named
-from .streams import packed_tensors
+from .streams import coded_tensors
 from .tables import Table, count, decimal, times
 
 ALEXNET = "alexnet"  # GluonCV's
@@ -165,7 +165,7 @@ def _bits_row(run, label):
 
 
 def _widths(model, is_wanted):
-    widths = sorted({packed.code_bits for _, packed in packed_tensors(model) if is_wanted(len(packed.shape))})
+    widths = sorted({packed.code_bits for _, packed in coded_tensors(model) if is_wanted(len(packed.shape))})
     return None if not widths else str(widths[0]) if len(widths) == 1 else f"{widths[0]}..{widths[-1]}"
 
 

@@ -17,8 +17,9 @@ from .overview import bits_table, methods_table, nets_of, overview_table, run_la
 from .paper import SOURCE
 from .results import Run, stages
 from .sizes import parts_table, size_report, tensors_table
-from .streams import packed_tensors
+from .streams import paper_form
 
+MAX_CARDS = 8
 OPEN_RUNS = 3  # runs whose sections are not folded when there are more
 # Key of a run's figure -> its caption.
 CAPTIONS = {
@@ -84,7 +85,10 @@ are the paper's rounded ones.</p></footer>
 
 
 def _overview(items, drawn):
-    parts = ['<div class="cards">', *map(_card, cards(items)), "</div>"]
+    made = cards(items)
+    parts = ['<div class="cards">', *map(_card, made[:MAX_CARDS]), "</div>"]
+    if len(made) > MAX_CARDS:
+        parts.append(notes([f"Cards of the first {MAX_CARDS} of {len(made)}; the table has them all."]))
     runs, nets = runs_of(items), nets_of(items)
     if not (runs or nets):
         return []
@@ -145,7 +149,7 @@ def _run(number, run, heading, rows, drawn, folded):
 def _model_parts(number, run, drawn):
     report = size_report(run.model)
     parts = []
-    if packed_tensors(run.model):
+    if paper_form(run.model):
         parts += [table(accounting_table(run.title, run.result, run.model)), _run_figure(drawn, number, "rates")]
     return parts + [
         table(parts_table(report)), _run_figure(drawn, number, "storage"),

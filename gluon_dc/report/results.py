@@ -10,8 +10,8 @@ from ..coding import CompressedModel, load
 from .fields import NUMBER, check_fields, checked_list, read_json
 from .npfiles import read_npz
 from .paper import paper_layer_names, paper_network
-from .streams import packed_tensors
-from .tables import printable
+from .streams import coded_tensors
+from .tables import count, shortened, times
 
 RESULT_NAME = "result.json"
 MODEL_NAME = "model.gdc"
@@ -122,6 +122,8 @@ def check_result(result) -> dict:
     check_fields(result, _FIELDS["result"], "result")
     if result.get("network") is None:
         raise ValueError('"network" is missing')
+    if "points" in result:
+        raise ValueError('"points" are those of an experiment, but "experiment", which says of which, is missing')
     for key in ("dataset", "file"):
         check_fields(result.get(key) or {}, _FIELDS[key], key)
     for stage in checked_list(result, "stages", _FIELDS["stage"]):
@@ -135,6 +137,17 @@ def run_title(result) -> str:
     known = paper_network(result["network"])
     text = dataset_text(result["network"], (result.get("dataset") or {}).get("name"))
     return f"{known.network if known else result['network']}{text}"
+
+
+def headline(result, path) -> str:
+    """Return the one line to remember of a result: bytes of the file at `path`, ratio, and its error where known."""
+    file, dense = result.get("file") or {}, stage_named(result, "dense")
+    parts = [f"{count(file['nbytes'])} bytes" if file.get("nbytes") else None,
+             f"{times(file['ratio'])} smaller than dense" if file.get("ratio") else None]
+    error, before = (stage.get("test_error_percent") for stage in (final_stage(result), dense))
+    if error is not None:
+        parts.append(f"test error {error:.2f} %" + (f" (dense {before:.2f} %)" if before is not None else ""))
+    return f"{path}: {', '.join(part for part in parts if part)}"
 
 
 def dataset_text(network, dataset) -> str:
@@ -212,7 +225,7 @@ def start_codebooks(run) -> dict[str, np.ndarray]:
     path = run.folder / "checkpoints" / "clustered.gdc" if run.folder else None
     if path is None or not path.is_file():
         return {}
-    return {name: packed.codebook[1:] for name, packed in packed_tensors(load(path))}
+    return {name: packed.codebook[1:] for name, packed in coded_tensors(load(path))}
 
 
 def _read_folder(folder):
@@ -243,4 +256,4 @@ def _read_beside(path, result, folder=None):
 
 def _metadata(model, key):
     value = model.metadata.get(key) if model is not None else None
-    return printable(value[:MAX_LABEL]) if isinstance(value, str) and value else None
+    return shortened(value, MAX_LABEL) if isinstance(value, str) and value else None

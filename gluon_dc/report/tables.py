@@ -47,6 +47,12 @@ def printable(text):
     return text if text.isprintable() else ascii(text)[1:-1]
 
 
+def shortened(text, length):
+    """Return text as `printable`, at most so many characters of it; what is cut off shows as "..."."""
+    text = printable(text)
+    return text if len(text) <= length else f"{text[:length - 3]}..."
+
+
 def count(number):
     """Return an integer with thousands separated: "266,200"; None stays None."""
     return None if number is None else f"{number:,}"

@@ -7,6 +7,7 @@ import mxnet as mx
 import numpy as np
 
 from ..coding import write_atomically
+from ..coding.container import MAGIC
 from ..nn.parameters import value
 from ..nn.states import set_state_arrays, state_arrays
 
@@ -42,8 +43,8 @@ def write_arrays(path, arrays):
     write_atomically(path, lambda file: file.write(content.getbuffer()))
 
 
-def read_arrays(path):
-    """Read {name: array} from .npz.
+def read_arrays(path, given=False):
+    """Read {name: array} from .npz; `given`: it is a file that the user named, and no stage's own outcome.
 
     Raises
     ------
@@ -56,8 +57,18 @@ def read_arrays(path):
     except FileNotFoundError:
         raise
     except Exception as error:  # zipfile, zlib and NumPy each raise their own
-        raise ValueError(f"{path}: not a checkpoint, or damaged ({error}); delete it to have its stage "
-                         "run again, or give another file") from error
+        if given:
+            raise ValueError(f"{path}: {_what_it_is(path, error)}; give the .npz of a stage from the checkpoints/ of "
+                             "an earlier run, or a .params file") from error
+        raise ValueError(f"{path}: damaged ({error}); delete it to have its stage run again") from error
+
+
+def _what_it_is(path, error):
+    with open(path, "rb") as file:
+        begin = file.read(8)
+    if begin.startswith(MAGIC):
+        return "is a compressed model (.gdc), no checkpoint"
+    return f"is damaged ({error})" if begin.startswith(b"PK") else f"is no .npz file: it begins with {begin!r}"
 
 
 def save_progress(path, net, trainer, history):
@@ -90,8 +101,8 @@ def plain_arrays(net):
             for name, parameter in net._collect_params_with_prefix().items()}
 
 
-def load_plain(path, net):
-    """Put the arrays of a stage's .npz, or an MXNet .params file, into a plain net.
+def load_plain(path, net, given=False):
+    """Put the arrays of a stage's .npz, or an MXNet .params file, into a plain net; `given`: as for `read_arrays`.
 
     Raises
     ------
@@ -101,7 +112,7 @@ def load_plain(path, net):
     if Path(path).suffix == ".params":
         _load_params(path, net)
         return
-    arrays = read_arrays(path)
+    arrays = read_arrays(path, given)
     parameters = net._collect_params_with_prefix()
     for name, parameter in parameters.items():
         found = arrays[name].shape if name in arrays else "nothing"

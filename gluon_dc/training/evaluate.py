@@ -78,7 +78,8 @@ def check_classes(images, scores):
     numbered = classes == tuple(str(label) for label in range(len(classes)))
     if outputs < len(classes) or outputs > len(classes) and not numbered:
         raise ValueError(f"{images.source} has {len(classes)} classes, the net {outputs} outputs: take the net that "
-                         "was trained on these classes, or give the list of the net's classes in their order")
+                         "was trained on these classes, or give the list of the net's classes in their order "
+                         "(--class-list)")
 
 
 def accuracy(hits, n, classes):
@@ -97,7 +98,7 @@ def count_hits(scores, labels):
         raise ValueError(f"expected scores of shape ({len(labels)}, classes) from the net, got {scores.shape}")
     if labels.max() >= scores.shape[1]:
         raise ValueError(f"label {labels.max()}, but the net has {scores.shape[1]} outputs: take the net that was "
-                         "trained on these classes, or give their list in its order")
+                         "trained on these classes, or give their list in its order (--class-list)")
     if not np.isfinite(scores).all():
         raise ValueError("outputs of the net are NaN or infinite: its weights are broken, or the training that made "
                          "them has diverged")

@@ -8,10 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from ..data.images import ImageSet, cropped, open_images
+from ..data.progress import progress_bar
 
 _TEST_SHARE = 0.1
 _VALIDATION, _TEST = 101, 102  # seeds beside those of the stages' streams
 _IN_MEMORY_NBYTES = 512 * 2**20
+_READ_NBYTES = 4 * 2**30  # of images that are compared byte by byte
+_ENDS_NBYTES = 4096  # of each end of an image, in larger sets
 
 
 @dataclass(frozen=True)
@@ -33,17 +36,23 @@ class ImageSplits:
         return len(self.train.classes)
 
     def digest(self):
-        """16 hex digits of the classes and of the paths, sizes and labels of all the images, by part.
+        """16 hex digits of the classes and of the paths, sizes, labels and contents of all the images, by part.
 
-        Paths below the folder of the part, so that a set may be moved. Files are not read, but for the headers of a
-        .rec. Raises OSError for an image that is not there any more.
+        Paths below the folder of the part, so that a set may be moved. Of more than 4 GiB in all, the first and last
+        4 KiB of each image count as its contents: other pictures differ there already, and ImageNet's 140 GB are not
+        read through. A progress bar shows. Raises OSError for an image that is not there any more.
         """
+        parts = (self.train, self.validation, self.test)
+        sizes = [part.nbytes() for part in parts]
+        ends = _ENDS_NBYTES if sum(int(of_part.sum()) for of_part in sizes) > _READ_NBYTES else None
         found = hashlib.sha256("\n".join(self.train.classes).encode(errors="surrogateescape"))
-        for part in (self.train, self.validation, self.test):
+        for part, of_part in zip(parts, sizes):
             names = "\n".join(_paths_below(part))
             found.update(f"\n{len(part)} {names}\n".encode(errors="surrogateescape"))
-            found.update(part.nbytes().tobytes())
+            found.update(of_part.tobytes())
             found.update(part.labels.tobytes())
+        for part, i in progress_bar(_every_image(parts), sum(map(len, parts)), "comparing the images", "image"):
+            found.update(part.content(i, ends))
         return found.hexdigest()[:16]
 
 
@@ -76,11 +85,13 @@ def open_splits(path, test=None, validation_share=0.1, seed=0):
     Raises
     ------
     OSError, ValueError
-        As `gluon_dc.data.open_images`; a part with classes of which there are no training images; too few images;
+        As `gluon_dc.data.open_images`; a part with classes of which there are no training images; an empty
+        folder of a class among the training images; too few images;
         an image in two parts, or twice in a CSV.
     """
     path = find_data(path)
     train, validation, test = _parts(path, None if test is None else find_data(test))
+    _check_no_empty_folder(train)
     _check_once(part for part in (train, validation, test) if part is not None)
     said = []
     if test is None:
@@ -157,6 +168,10 @@ def _paths_below(part):
     return (part.name(i).removeprefix(folder) for i in range(len(part)))
 
 
+def _every_image(parts):
+    return ((part, i) for part in parts for i in range(len(part)))
+
+
 def _check_once(parts):
     for part in parts:
         keys = part.keys() if part.source.lower().endswith(".csv") else []
@@ -164,6 +179,15 @@ def _check_once(parts):
             twice = [key for key, times in Counter(keys).items() if times > 1]
             raise ValueError(f"{part.source}: lists {len(twice)} images more than once ({_few(twice)}): keep one line "
                              "of each")
+
+
+def _check_no_empty_folder(train):
+    # It would give the net an output that is never trained. (A list of classes may well name more than there are.)
+    without = [train.classes[label] for label in np.setdiff1d(np.arange(len(train.classes)), train.labels)]
+    empty = [name for name in without if os.path.isdir(os.path.join(train.source, name))]
+    if empty and os.path.isdir(train.source):
+        raise ValueError(f"{train.source}: {len(empty)} of the folders of classes hold no images to train on "
+                         f"({_few(empty)}): add images, or remove them")
 
 
 def _check_apart(parts):

@@ -1,11 +1,8 @@
 """What a run on photographs is made of: a recipe's numbers, with those given on the command line in their place."""
 from dataclasses import dataclass, replace
 
-from ..recipes.records import CODERS, OPTIMIZERS
-from .settings import StageSettings, setting
-
-# A recipe's word for a schedule of `gluon_dc.nn.sparsity_schedule`.
-_SCHEDULES = {"gradual": "cubic"}
+from ..recipes.records import CODERS, EFFORTS, OPTIMIZERS
+from .settings import StageSettings, setting, with_steps
 
 
 @dataclass(frozen=True)
@@ -36,7 +33,8 @@ class ImageSettings(StageSettings):
     adjust_dropout: bool = setting(True, "lower dropout as weights go")
     rel_bits: object = setting(None, "bits of a gap of the relative index: a number, or by layer; by default the best "
                                      "for each layer", low=0, high=8, whole=True)
-    coder: str = setting("huffman", "Huffman codes, or codes of fixed width", choices=CODERS)
+    coder: str = setting("huffman", "Huffman codes, codes of fixed width, or the context coder", choices=CODERS)
+    effort: str = setting("best", "of the context coder: the smaller file, or many times faster", choices=EFFORTS)
     validation_share: float = setting(0.1, "share of each class's training images that is held out for validation",
                                       low=0, below=1)
 
@@ -44,6 +42,8 @@ class ImageSettings(StageSettings):
         super().__post_init__()
         if self.sparsity is not None and self.quality is not None:
             raise ValueError("sparsity and quality: give one of them, not both")
+        if self.coder == "context" and self.rel_bits is not None:
+            raise ValueError("rel_bits: the context coder stores no gaps, so give no rel_bits, or another coder")
 
 
 def settings_of_recipe(recipe, model, preprocessing, epochs_scale=1.0, **given):
@@ -59,9 +59,11 @@ def settings_of_recipe(recipe, model, preprocessing, epochs_scale=1.0, **given):
     """
     if not 0 < epochs_scale < float("inf"):
         raise ValueError(f"epochs scale must be above 0 and finite, got {epochs_scale}")
-    given = {name: value for name, value in given.items() if value is not None}
+    given = with_steps({name: value for name, value in given.items() if value is not None})
     if "sparsity" in given or "quality" in given:  # one takes the place of the other
         given = {"sparsity": None, "quality": None, **given}
+    if given.get("coder") == "context":
+        given = {"rel_bits": None, **given}  # it stores no gaps, whatever the recipe says of them
     epochs = {name: number and max(1, round(number * epochs_scale)) for name, number in _epochs(recipe).items()}
     return replace(ImageSettings(), model=model, recipe=recipe.name, preprocessing=preprocessing,
                    **{**_of_recipe(recipe), **epochs, **given})
@@ -79,7 +81,7 @@ def _of_recipe(recipe):
         "momentum": training.momentum, "weight_decay": training.weight_decay, "head_rate": training.head_rate,
         "augment": training.augment, "adjust_dropout": training.adjust_dropout,
         "dense_rate": recipe.dense.learning_rate, "sparsity": prune.sparsity, "quality": prune.quality,
-        "scope": prune.scope, "schedule": _SCHEDULES.get(prune.schedule, prune.schedule), "prune_steps": prune.steps,
+        "scope": prune.scope, "schedule": prune.schedule, "prune_steps": prune.steps,
         "prune_rate": prune.learning_rate, "bits": share.bits, "start": share.start,
-        "share_rate": share.learning_rate, "rel_bits": code.rel_bits, "coder": code.coder,
+        "share_rate": share.learning_rate, "rel_bits": code.rel_bits, "coder": code.coder, "effort": code.effort,
     }

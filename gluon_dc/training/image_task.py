@@ -13,6 +13,7 @@ from ..models.params import first_line
 from ..nn.patterns import resolve
 from .evaluate import evaluate
 from .image_data import in_memory
+from .one_shot import naming_recipe
 from .task import STREAM, Task
 from .transfer import RANDOM, fit_head, take_over
 
@@ -137,18 +138,19 @@ class ImageTask(Task):
         metadata = {"network": self.network, "classes": self.splits.classes, "preprocessing": self.preprocessing.name,
                     "dataset": self.splits.name, "weights": f"{self.start.note}, trained on {self.splits.name}",
                     "recipe": settings.recipe, "retrained": True}
-        return {"coder": settings.coder, "rel_bits": settings.rel_bits, "metadata": metadata}
+        return {"coder": settings.coder, "rel_bits": settings.rel_bits, "metadata": metadata, "effort": settings.effort}
 
     def notes(self):
         return {"weights": self.start.note, "replaced": list(self.replaced) if self.start.arrays is not None else [],
                 "recipe": self.settings.recipe, "preprocessing": self.preprocessing.describe()}
 
     def check_patterns(self):
-        super().check_patterns()
         names, settings = list(self.layer_names), self.settings
-        resolve(settings.quality, names, "quality")
-        if settings.rel_bits is not None:
-            resolve(settings.rel_bits, list(resolve(settings.bits, names, "bits")), "rel_bits (of shared layers)")
+        with naming_recipe(settings.recipe):
+            super().check_patterns()
+            resolve(settings.quality, names, "quality")
+            if settings.rel_bits is not None:
+                resolve(settings.rel_bits, list(resolve(settings.bits, names, "bits")), "rel_bits (of shared layers)")
 
     def describe_start(self):
         """One line: which weights the run starts from, and which layer is new."""

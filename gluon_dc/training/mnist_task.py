@@ -59,6 +59,8 @@ class MnistTask(Task):
 
     def pruning_steps(self, steps):
         settings = self.settings
+        if settings.schedule == "one-shot":
+            return {1: 0}  # all the retraining is after it; Adam's saliency needs one step
         ends = np.linspace(0, steps * settings.prune_share, settings.prune_steps + 1)[1:]
         return {max(1, int(end)): number for number, end in enumerate(ends)}
 

@@ -5,13 +5,15 @@ from ..data import HALVES, PREPROCESSING, half, open_images
 
 
 def add_net_options(parser):
-    """--model, --gdc | --params | --pretrained, --classes, --preprocessing, --threads."""
+    """--model, --gdc | --params | --pretrained, --root, --classes, --preprocessing, --threads."""
     parser.add_argument("--model", metavar="NAME", help="a gluoncv.model_zoo name, or module:function or "
                         "file.py:function that returns a net (default: the network that the .gdc file names)")
     weights = parser.add_mutually_exclusive_group(required=True)
     weights.add_argument("--gdc", metavar="FILE", help="weights of a .gdc file")
     weights.add_argument("--params", metavar="FILE", help="weights of a .params file")
     weights.add_argument("--pretrained", action="store_true", help="GluonCV's weights, downloaded if need be")
+    parser.add_argument("--root", metavar="DIR", help="folder of GluonCV's files (default: ~/.mxnet/models; "
+                        "$MXNET_HOME/models goes before it)")
     parser.add_argument("--classes", type=int, metavar="N", help="number of classes (default: the .gdc file's, else "
                         "the model's own)")
     parser.add_argument("--preprocessing", metavar="NAME[:SIDE]", help=f"one of {', '.join(PREPROCESSING)}; SIDE in "
@@ -57,6 +59,8 @@ def images_of(args):
 
 
 def opened_net(args):
-    """The OpenedNet that the options name."""
-    from .opening import open_net  # brings in MXNet, after its threads are set
-    return open_net(args.model, args.gdc, args.params, args.pretrained, args.classes)
+    """The OpenedNet that the options name, to be measured: ValueError where its weights are known not to be trained."""
+    from .opening import check_trained, open_net  # brings in MXNet, after its threads are set
+    opened = open_net(args.model, args.gdc, args.params, args.pretrained, args.classes, args.root)
+    check_trained(opened)
+    return opened

@@ -3,12 +3,14 @@
 `train/imagenet.py` retrains between the stages, as the paper does.
 """
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 
 from .. import nn
-from ..coding import CodedTensor, FormatError, PackedTensor, loads, unpack
+from ..coding import CodedTensor, FormatError, loads, unpack
+from ..coding.context_tensor import decode_groups
 from ..coding.files import write_atomically
 from ..models import zoo
 from ..models.pretrained import pretrained_file
@@ -44,8 +46,22 @@ def layer_settings(net, recipe):
     Raises
     ------
     ValueError
-        A pattern that matches nothing, with the names there are.
+        A pattern that matches nothing, with the names there are and the name of the recipe.
     """
+    with naming_recipe(recipe.name):
+        return _layer_settings(net, recipe)
+
+
+@contextmanager
+def naming_recipe(name):
+    """Context that adds to a ValueError, one about a pattern, from which recipe that may be; name: "" for none."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{error}; see recipe {name}, or the option in its place" if name else str(error)) from None
+
+
+def _layer_settings(net, recipe):
     names = [layer.name for layer in nn.weighted_layers(net, ready=False)]
     given = {"sparsity": recipe.prune.sparsity, "quality": recipe.prune.quality}
     prune = {kind: resolve(value, names, kind) for kind, value in given.items() if value is not None}
@@ -129,9 +145,10 @@ def share_net(net, settings, recipe, progress=None):
     _by_layer(net, settings.bits, progress, lambda one: nn.quantize(net, one, start=share.start, seed=share.seed))
 
 
-def code_net(net, settings, coder, metadata=None):
+def code_net(net, settings, coder, metadata=None, effort="best", progress=None):
     """The CompressedModel of a pruned and shared net."""
-    return nn.compress(net, coder=coder, rel_bits=settings.rel_bits or None, metadata=metadata)
+    return nn.compress(net, coder=coder, rel_bits=settings.rel_bits or None, metadata=metadata, effort=effort,
+                       progress=progress)
 
 
 def shrink_net(net, settings, recipe, progress=None):
@@ -171,6 +188,7 @@ def write_verified(path, model, net):
     """
     data = model.dumps()
     found = loads(data)
+    decode_groups(found.tensors)  # on several threads
     _check_equal(found, net)
     write_atomically(path, lambda file: file.write(data))
     with open(path, "rb") as file:
@@ -184,7 +202,7 @@ def _check_equal(model, net):
     if list(model) != list(parameters):
         raise FormatError(f"the file has the tensors {list(model)[:3]} ..., the net {list(parameters)[:3]} ...")
     for name, tensor in model.items():
-        if not _is_equal(unpack(tensor, name) if isinstance(tensor, PackedTensor) else tensor, parameters[name]):
+        if not _is_equal(tensor if isinstance(tensor, np.ndarray) else unpack(tensor, name), parameters[name]):
             raise FormatError(f"{name} does not decode to the net's weights; please report this")
 
 

@@ -4,7 +4,11 @@ from dataclasses import dataclass, field
 from ..coding import CompressedModel, load
 from ..data import preprocessing_for, preprocessing_named
 from ..models import caffe_alexnet, zoo
+from ..models.synthetic import SYNTHETIC
 from ..nn import restore
+from ..report.tables import shortened
+
+_SYNTHETIC = SYNTHETIC.partition(":")[0]  # what the metadata of such a file begin with, whatever the rest
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,15 @@ class OpenedNet:
         return preprocessing_named(str(name)) if name else preprocessing_for(self.name)
 
 
-def open_net(name=None, gdc=None, params=None, pretrained=False, classes=None):
+def check_trained(opened):
+    """Raise ValueError for an OpenedNet whose weights were drawn, by its file's metadata: it has no accuracy."""
+    said = opened.metadata.get("weights")
+    if isinstance(said, str) and said.startswith(_SYNTHETIC):
+        raise ValueError(f'{opened.weights}: its weights were drawn, not trained ("{shortened(said, 120)}"), so there '
+                         "is nothing to measure; give a file of trained weights")
+
+
+def open_net(name=None, gdc=None, params=None, pretrained=False, classes=None, root=None):
     """Build a net and give it its weights, from exactly one of the three.
 
     Parameters
@@ -41,6 +53,8 @@ def open_net(name=None, gdc=None, params=None, pretrained=False, classes=None):
     pretrained : bool
     classes : int, optional
         Number of classes; by default that of the .gdc file, else the net's own.
+    root : str or Path, optional
+        Folder of GluonCV's pretrained files.
 
     Returns
     -------
@@ -52,13 +66,14 @@ def open_net(name=None, gdc=None, params=None, pretrained=False, classes=None):
         Not exactly one source; an unknown name; a file of another network or class count.
     """
     if (gdc is not None) + (params is not None) + bool(pretrained) != 1:
-        raise ValueError("give exactly one of a .gdc file, a .params file and pretrained")
+        raise ValueError("give exactly one of a .gdc file, a .params file and pretrained (--gdc, --params, "
+                         "--pretrained)")
     if gdc is not None:
         return _from_gdc(name, gdc, classes)
     if name is None:
-        raise ValueError("name the model: only a .gdc file can say which it is")
+        raise ValueError("name the model (--model): only a .gdc file can say which it is")
     if pretrained:
-        return OpenedNet(zoo.load_pretrained(name), name, "GluonCV's pretrained weights")
+        return OpenedNet(zoo.load_pretrained(name, root), name, "GluonCV's pretrained weights")
     return OpenedNet(zoo.load_params(params, zoo.build(name, classes)), name, str(params))
 
 
@@ -75,9 +90,10 @@ def _from_gdc(name, path, classes):
 def _stored_name(path, model):
     name = model.metadata.get("network")
     if not isinstance(name, str):
-        raise ValueError(f"{path}: its metadata names no network: name the model")
+        raise ValueError(f"{path}: its metadata names no network: name the model (--model)")
     if ":" in name and name != caffe_alexnet.NAME:
-        raise ValueError(f"{path}: is of {name}, code that a file does not get to choose: name the model yourself")
+        raise ValueError(f"{path}: is of {name}, code that a file does not get to choose: name the model "
+                         "yourself (--model)")
     return name
 
 

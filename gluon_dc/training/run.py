@@ -16,6 +16,7 @@ from .checkpoints import load_plain, plain_arrays, read_json, write_arrays, writ
 from .folders import locked
 from .mnist_task import MnistTask
 from .result import result_of, stage_row
+from .settings import SCHEDULE_SYNONYMS
 from .stages import STAGES
 from .task import Task
 
@@ -120,7 +121,7 @@ def _open_folder(run, given, fresh):
         _delete(run)
     run.file("").mkdir(exist_ok=True)
     _delete_leftovers(run)
-    if known.exists():
+    if known.exists() and _has_checkpoints(run):
         _check_same(read_json(known), identity, run.folder)
         return
     for stage, net in adopted.items():
@@ -130,7 +131,7 @@ def _open_folder(run, given, fresh):
 
 def _read_given(run, path):
     net = run.task.new_net()
-    load_plain(path, net)
+    load_plain(path, net, given=True)
     return net
 
 
@@ -150,7 +151,13 @@ def _delete_leftovers(run):
                 path.unlink()
 
 
+def _has_checkpoints(run):
+    """Whether anything was finished, be it one epoch: where nothing was, other settings or images do no harm."""
+    return any(path.name != "run.json" for path in run.file("").iterdir()) or (run.folder / "model.gdc").exists()
+
+
 def _check_same(known, identity, folder):
+    known = {**known, "schedule": SCHEDULE_SYNONYMS.get(known.get("schedule"), known.get("schedule"))}
     differs = [f"{key} was {known.get(key)!r}, is {identity[key]!r}"
                for key in identity if known.get(key) != identity[key]]
     if differs:

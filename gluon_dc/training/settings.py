@@ -4,6 +4,8 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from ..coding import STARTS
 
 NETWORKS = ("lenet-300-100", "lenet-5")
+# Word for a schedule that is accepted -> the one that is kept; an earlier version knew "cubic" only.
+SCHEDULE_SYNONYMS = {"cubic": "gradual"}
 
 
 def setting(default, text, choices=None, low=None, high=float("inf"), below=float("inf"), whole=False):
@@ -34,8 +36,9 @@ class StageSettings:
                                        "0=0.92,1=0.91,*=0.74 with --scope layer", low=0, below=1)
     scope: str = setting("global", "whether sparsity holds per layer or over the whole net",
                          choices=("layer", "global"))
-    schedule: str = setting("cubic", "how sparsity grows", choices=("one-shot", "iterative", "cubic"))
-    prune_steps: int = setting(100, "in how many steps", low=1)
+    schedule: str = setting("gradual", "how sparsity grows; cubic is another word for gradual",
+                            choices=("one-shot", "iterative", "gradual", "cubic"))
+    prune_steps: int = setting(100, "in how many steps; one-shot: 1", low=1)
     prune_share: float = setting(0.6, "share of the retraining over which sparsity grows",
                                  low=0, high=1)
     prune_epochs: int = setting(90, "epochs of pruning and retraining", low=1)
@@ -46,6 +49,7 @@ class StageSettings:
     share_rate: float = setting(4e-3, "first learning rate there", low=0)
 
     def __post_init__(self):
+        object.__setattr__(self, "schedule", SCHEDULE_SYNONYMS.get(self.schedule, self.schedule))
         for item in fields(self):
             value = getattr(self, item.name)
             if item.metadata["choices"] and value not in item.metadata["choices"]:
@@ -53,6 +57,9 @@ class StageSettings:
                                  f"got {value!r}")
             if item.metadata["low"] is not None:
                 self._check_range(item, value)
+        if self.schedule == "one-shot" and self.prune_steps != 1:
+            raise ValueError(f"schedule one-shot prunes in 1 step, got prune_steps {self.prune_steps}: leave that out, "
+                             "or take schedule iterative or gradual")
         by_layer = self.sparsity.values() if isinstance(self.sparsity, dict) else [self.sparsity]
         if self.scope == "global" and len({number for number in by_layer if number is not None}) > 1:
             raise ValueError("scope global takes one sparsity for all layers; give scope layer with "
@@ -121,8 +128,13 @@ def settings_for(network, recipe="default", **given):
     if recipe not in RECIPES or network not in RECIPES[recipe]:
         raise ValueError(f"no recipe {recipe!r} for {network!r}; recipes are {', '.join(RECIPES)}, "
                          f"networks {', '.join(NETWORKS)}")
-    given = {name: value for name, value in given.items() if value is not None}
+    given = with_steps({name: value for name, value in given.items() if value is not None})
     return replace(Settings(network=network), **{**RECIPES[recipe][network], **given})
+
+
+def with_steps(given):
+    """The given fields of a StageSettings, with the one step of schedule one-shot where no number of steps is given."""
+    return {"prune_steps": 1, **given} if given.get("schedule") == "one-shot" else given
 
 
 def parse_per_layer(text):

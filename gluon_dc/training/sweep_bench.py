@@ -129,7 +129,7 @@ def _growing(net, steps, sparsity, scope, score):
     def at(final, number):
         if isinstance(final, dict):
             return {pattern: at(value, number) for pattern, value in final.items()}
-        return nn.sparsity_schedule("cubic", final, GROWING_STEPS)[number]
+        return nn.sparsity_schedule("gradual", final, GROWING_STEPS)[number]
 
     def after_step(trainer, step):
         if step in number_at:

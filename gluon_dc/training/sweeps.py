@@ -88,7 +88,7 @@ def _read_given(bench, path):
     if path is None:
         return None
     net = bench.task.new_net()
-    load_plain(path, net)
+    load_plain(path, net, given=True)
     return plain_arrays(net)
 
 

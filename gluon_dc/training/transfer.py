@@ -56,7 +56,7 @@ def read_weights(kind, path, model, classes):
         compressed = load(path)
         return StartWeights(_named(path), compressed.decode(), dict(compressed.metadata or {}))
     if Path(path).suffix == ".npz":
-        return StartWeights(_named(path), read_arrays(path))
+        return StartWeights(_named(path), read_arrays(path, given=True))
     return StartWeights(_named(path), plain_arrays(_net_of_params(path, model, classes)))
 
 

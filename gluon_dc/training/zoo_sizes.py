@@ -81,7 +81,7 @@ def measure(model, recipe, weights, folder, progress=None, started=None):
     nbytes["shared"] = _file_nbytes(net, settings, "fixed", metadata, watch)
     path = Path(folder) / _file_name(model)
     with watch("code"):
-        coded = one_shot.code_net(net, settings, recipe.code.coder, metadata)
+        coded = one_shot.code_net(net, settings, recipe.code.coder, metadata, recipe.code.effort)
     with watch("write and verify"):
         report = size_report(one_shot.write_verified(path, coded, net))
     return _entry(model, origin, recipe, settings, report, nbytes, watch.seconds)
