@@ -1,7 +1,9 @@
 """Gluon: masks and codebooks in the forward pass, and the verbs on nets."""
-from .convert import compress, quantize, restore, round_to_float16, unwrap
+from .calibration import curvatures
+from .convert import compress, quantize, restore, unwrap
 from .layers import CodedLayer, MaskedLayer
 from .pruning import prune
+from .rounding import round_to_float16
 from .saliency import adam_saliency
 from .schedules import adjust_dropout, penalty, retraining_dropout_rate, sparsity_schedule
 from .states import load_states, save_states
@@ -10,6 +12,6 @@ from .units import sort_units, zero_unused_units
 from .walk import WeightedLayer, weighted_layers
 
 __all__ = ["prune", "quantize", "compress", "restore", "unwrap", "CentroidTrainer",
-           "adam_saliency", "sparsity_schedule", "adjust_dropout", "retraining_dropout_rate", "penalty",
+           "curvatures", "adam_saliency", "sparsity_schedule", "adjust_dropout", "retraining_dropout_rate", "penalty",
            "round_to_float16", "zero_unused_units", "sort_units", "save_states", "load_states", "weighted_layers", "WeightedLayer",
            "MaskedLayer", "CodedLayer"]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..coding import CodedTensor, PackedTensor, pack, share
+from ..coding import CodedTensor, pack, share
 from ..data import half
 from ..data.progress import progress_bar, progress_steps
 from ..nn import compress
@@ -110,7 +110,7 @@ def layer_table(options, start, model):
     width = max(map(len, options))
     lines = [f"{'layer':<{width}} {'weights kept':>13} {'bits':>5} {'bytes before':>13} {'after':>9}"]
     for name, option in options.items():
-        array = model[name].decode() if isinstance(model[name], PackedTensor) else model[name]
+        array = model[name] if isinstance(model[name], np.ndarray) else model[name].decode()
         bits = "as is" if option.bits is None else str(option.bits)
         lines.append(f"{name:<{width}} {100 * np.count_nonzero(array) / array.size:>11.1f} % {bits:>5} "
                      f"{_nbytes(start[name]):>13,} {_nbytes(model[name]):>9,}")

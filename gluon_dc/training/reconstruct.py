@@ -9,18 +9,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from mxnet import gluon
-from mxnet.gluon import nn
-from mxnet.gluon.nn import conv_layers
 from numba import njit
 
 from ..coding import CodedTensor, cluster
 from ..data.progress import progress_bar
 from ..nn import weighted_layers
+from ..nn.calibration import can_be_calibrated, samples, second_moments
 from .sensitivity import pruned
 
-# Above, the moments of a layer (the square of it, in float64) would not fit beside the net: VGG's fc6 has 25,088.
-MAX_INPUTS = 4608
-POSITIONS_PER_IMAGE = 200
 DAMPING = 0.01
 
 
@@ -142,35 +138,13 @@ class _Collector:
         self.block, self.rng, self.total, self.count = block, rng, 0.0, 0
 
     def __call__(self, block, inputs):
-        samples = _samples(block, inputs[0].asnumpy(), self.rng)  # (groups, n, d)
-        samples = np.concatenate([samples, np.ones((*samples.shape[:2], 1), samples.dtype)], axis=2)
-        self.total = self.total + np.matmul(samples.transpose(0, 2, 1), samples).astype(np.float64)
-        self.count += samples.shape[1]
+        found = samples(block, inputs[0].asnumpy(), self.rng)
+        self.total = self.total + second_moments(found)
+        self.count += found.shape[1]
 
 
 def _can_be_adapted(block):
-    if getattr(block, "bias", None) is None:
-        return False
-    if isinstance(block, nn.Dense):
-        return block._flatten and block.weight.shape[1] <= MAX_INPUTS
-    return (isinstance(block, nn.Conv2D) and not isinstance(block, conv_layers.Conv2DTranspose)
-            and block._kwargs["layout"] == "NCHW" and np.prod(block.weight.shape[1:]) <= MAX_INPUTS)
-
-
-def _samples(block, x, rng):
-    if isinstance(block, nn.Dense):
-        return x.reshape(1, len(x), -1)
-    settings = block._kwargs
-    (height, width), (down, right) = settings["kernel"], settings["dilate"]
-    x = np.pad(x, [(0, 0), (0, 0), *((pad, pad) for pad in settings["pad"])])
-    span = (height - 1) * down + 1, (width - 1) * right + 1
-    windows = np.lib.stride_tricks.sliding_window_view(x, span, axis=(2, 3))
-    windows = windows[:, :, ::settings["stride"][0], ::settings["stride"][1], ::down, ::right]
-    n, channels, rows, columns = windows.shape[:4]
-    chosen = rng.permutation(rows * columns)[:POSITIONS_PER_IMAGE]
-    patches = windows[:, :, chosen // columns, chosen % columns]  # (n, channels, positions, kh, kw)
-    patches = patches.reshape(n, settings["num_group"], channels // settings["num_group"], len(chosen), height, width)
-    return patches.transpose(1, 0, 3, 2, 4, 5).reshape(settings["num_group"], n * len(chosen), -1)
+    return getattr(block, "bias", None) is not None and can_be_calibrated(block)
 
 
 def _adapted(rows, bias, kept, moments):

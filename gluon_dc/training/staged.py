@@ -2,11 +2,10 @@
 import mxnet as mx
 import numpy as np
 from mxnet import gluon
-from mxnet.gluon import nn
 
 from ..data import cropped
+from ..nn.chain import chain_of, run_chain
 
-_SEQUENTIAL = (nn.HybridSequential, nn.Sequential)
 # How far the chain's scores may be from the net's own, relative to the largest: sums in another order.
 TOLERANCE = 1e-4
 
@@ -49,7 +48,7 @@ class StagedNet:
 
         Weights before that stage must be as they were when its inputs were made.
         """
-        return np.concatenate([self._run(x, self.chain[stage:]).asnumpy() for x in self.inputs(stage)])
+        return np.concatenate([run_chain(x, self.chain[stage:]).asnumpy() for x in self.inputs(stage)])
 
     def inputs(self, stage):
         """Iterate over the batches of inputs of a stage, NDArrays in the order of the images."""
@@ -62,7 +61,7 @@ class StagedNet:
         if between:
             # In place, batch by batch: two stages' inputs are never in memory as a whole.
             for i, x in enumerate(self._inputs):
-                self._inputs[i] = self._run(x, between).copy()
+                self._inputs[i] = run_chain(x, between).copy()
             mx.nd.waitall()
             self._stage = stage
         return iter(self._inputs)
@@ -73,34 +72,11 @@ class StagedNet:
             crops = np.stack([self.images.image(i) for i in chosen])
             yield mx.nd.array(self.preprocessing.to_input(crops))
 
-    @staticmethod
-    def _run(x, chain):
-        for _, block in chain:
-            x = block(x)
-        return x
-
     def _is_the_net(self, net):
         x = next(self._image_batches())[:2]
         try:
-            found, expected = self._run(x, self.chain).asnumpy(), net(x).asnumpy()
+            found, expected = run_chain(x, self.chain).asnumpy(), net(x).asnumpy()
         except Exception:  # whatever blocks do that were never meant to be called one after another
             return False
         return found.shape == expected.shape and np.allclose(
             found, expected, rtol=0, atol=TOLERANCE * np.abs(expected).max())
-
-
-def chain_of(net):
-    """(structural name, block) of the stages of a net that runs its parts one after another.
-
-    A sequential net is the chain of its children; GluonCV's nets that consist of `features` and
-    `output` are that of both. Any other net is one stage, named "".
-    """
-    if type(net) in _SEQUENTIAL:
-        return [(key, child) for key, child in net._children.items()] or [("", net)]
-    if list(net._children) == ["features", "output"]:
-        parts = []
-        for key, child in net._children.items():
-            inner = child._children.items() if type(child) in _SEQUENTIAL else []
-            parts += [(f"{key}.{name}", block) for name, block in inner] or [(key, child)]
-        return parts
-    return [("", net)]

@@ -1,0 +1,65 @@
+"""A net to the smallest .gdc file for a given divergence of its outputs, or to a file of a given size, without
+retraining and without labels; a few hundred photographs to calibrate by are enough.
+
+    shrink.py --gdc squeezenet.gdc --data mini-imagenet-18 --split train --target-bytes 380000 -o smaller.gdc
+    shrink.py --model squeezenet1.0 --pretrained --data photographs --divergence 0.01 -o small.gdc
+
+Weights go to a grid a layer, each to the number that costs least in divergence and bits; errors are fed back into what
+is still to come, within a layer and from layer to layer. The context coder writes the file. What takes long is kept
+beside it (.curvature.npz, .layers.npz); the same command goes on from there.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from gluon_dc.report.command import run_command  # noqa: E402
+from gluon_dc.training.net_options import (  # noqa: E402
+    add_data_options, add_half_option, add_net_options, images_of, opened_net, set_threads)
+
+
+def main(argv=None):
+    """Run the command; return its exit code: 0, 1 for bad input, 2 (by argparse) for bad usage, 130 for Ctrl-C."""
+    try:
+        return run_command("shrink.py", run, parse_args(argv))
+    except KeyboardInterrupt:
+        print("shrink.py: interrupted: the same command goes on from the last layer", file=sys.stderr)
+        return 130
+
+
+def parse_args(argv):
+    """Return the parsed arguments."""
+    parser = argparse.ArgumentParser(
+        prog="shrink.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_net_options(parser)
+    add_data_options(parser)
+    add_half_option(parser)
+    parser.add_argument("-o", "--output", required=True, metavar="OUT.gdc", help="the file to write")
+    goal = parser.add_mutually_exclusive_group()
+    goal.add_argument("--target-bytes", type=int, metavar="N", help="the most that the file may take")
+    goal.add_argument("--divergence", type=float, metavar="NATS", help="that the outputs may move, as predicted "
+                      "(default: 0.02)")
+    goal.add_argument("--price", type=float, metavar="P", help="nats of divergence that a bit may save")
+    parser.add_argument("--effort", choices=("best", "fast"), default="best", help="of the context coder "
+                        "(default: %(default)s)")
+    parser.add_argument("--more-data", action="append", default=[], metavar="PATH", help="calibrate by these images "
+                        "too: a folder, .csv or .rec; may be given again (of whatever classes: no label is looked at)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="(default: %(default)s)")
+    parser.add_argument("--batch-size", type=int, default=16, metavar="N", help="(default: %(default)s)")
+    return parser.parse_args(argv)
+
+
+def run(args):
+    """Shrink, and print what has become of each layer."""
+    set_threads(args.threads)
+    from gluon_dc.data import open_images
+    sets = [images_of(args), *(open_images(path) for path in args.more_data)]
+    opened = opened_net(args)
+    from gluon_dc.training.shrink import shrink
+    print(shrink(opened, sets, args))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
