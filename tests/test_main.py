@@ -86,6 +86,8 @@ SCRIPTS = {
     "tools/zoo_sizes.py": ["--output-dir", "sizes"],
     "train/mnist_lenet.py": [], "train/sweep.py": ["starts"],
     "train/imagenet.py": ["--model", "alexnet", "--random-weights", "--data", "."],
+    "tools/shrink.py": ["--gdc", "x.gdc", "--data", ".", "--target-bytes", "1000", "-o", "y.gdc"],
+    "train/smallest.py": [],
 }
 
 
