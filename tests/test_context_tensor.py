@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from gluon_dc.coding import CodedTensor, ContextGroup, ContextTensor, FormatError, pack, pack_all, pack_group, unpack
+from gluon_dc.coding import (CodedTensor, CompressedModel, ContextGroup, ContextTensor, FormatError, loads, pack,
+                             pack_all, pack_group, unpack)
 from gluon_dc.coding.context_tensor import apportion, groups_of
 
 
@@ -43,6 +44,16 @@ def test_one_tensor_alone():
     packed = pack(coded, "context", effort="fast")
     assert packed == pack_group({"x": coded}, "fast")["x"] and unpack(packed) == coded
     assert packed.part_nbytes()["codes"] == len(packed.group.stream)
+
+
+def test_the_first_tensor_is_empty():
+    coded = {"a": CodedTensor([0, 1], np.zeros((0, 3), np.uint8)), "b": tensors()["a"]}
+    assert groups_of(coded) == [["a", "b"]]
+    assert {name: unpack(tensor) for name, tensor in pack_all(coded, "context").items()} == coded
+    assert unpack(pack(coded["a"], "context")) == coded["a"]
+    part = CompressedModel({name: one for name, one in pack_group(tensors(), "fast").items() if name in "cd"})
+    assert {name: unpack(tensor) for name, tensor in loads(part.dumps()).items()} == {
+        name: tensors()[name] for name in "cd"}
 
 
 def test_no_tensors():

@@ -42,7 +42,7 @@ def reference(target, A, G, step, bias_step, price, lengths, limit):
         if c == n - 1:
             values[here] = np.rint(values[here] / bias_step) * bias_step
         else:
-            low = int(np.floor(values[here] / step))
+            low = min(max(int(np.floor(values[here] / step)), -limit), limit - 1)
             costs = {0: 0.5 * sharp * values[here] ** 2 + price * zero[r, c]}
             for k in {low, low + 1} - {0}:
                 if abs(k) <= limit:
@@ -71,6 +71,12 @@ class TestByHand:
         found = share_on_grid(weight, np.float32([0.5]), curvature(2, 1, A), 1e-4, bits=3)
         error = found.coded.decode().sum() - weight.sum()
         assert abs(error) <= 0.51 * found.step < 0.24 and found.loss_nats < 0.5 * (0.51 * found.step) ** 2
+
+    def test_a_weight_pushed_beyond_the_grid_stays_at_its_end(self):
+        # The second input is an eighth of the first: it would have to make up for the first weight eight times over.
+        A = np.array([[1 + 1e-4, 1 / 8, 0], [1 / 8, 1 / 64 + 1e-4, 0], [0, 0, 1]])
+        found = share_on_grid(np.float32([[0.55, 1], [0.45, 1]]), None, curvature(2, 2, A), 1e-9, bits=3)
+        assert found.coded.decode()[0, 1] == np.float32(3 * found.step)
 
     def test_a_constant_input_goes_into_the_bias(self):
         A = np.array([[4.0, 2.0], [2.0, 1.0]]) + 1e-6 * np.eye(2)  # the input is always 2

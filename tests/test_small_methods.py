@@ -256,7 +256,7 @@ class TestCoded:
         student, _ = small_shared(material)
         settle(student)
         tensors = whole_tensors(student.chain, choose_rounding(student)[1])
-        order, model = smallest_model(student.chain.specs, tensors, "fast")
+        order, model, packed = smallest_model(student.chain.specs, tensors, "fast")
         decoded = loads(model.dumps()).decode()
         assert list(decoded) == ["0.weight", "0.bias", "1.weight", "1.bias", "2.weight", "2.bias"]
         assert order in ORDERS

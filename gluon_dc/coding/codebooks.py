@@ -52,7 +52,7 @@ def write_codebook(writer: BitWriter, pools: PoolWriter, codebook: np.ndarray, p
 
 def codebook_grid(values: np.ndarray) -> Grid | None:
     """The grid of entries float32 (n,), n >= 1, where they are on one, ascending, without 0, and it saves bytes."""
-    if not (np.diff(values) > 0).all() or (values == 0).any():
+    if not (values[1:] > values[:-1]).all() or (values == 0).any():
         return None
     grid = find_grid(values)
     if grid is None:

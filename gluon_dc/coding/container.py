@@ -123,7 +123,8 @@ class CompressedModel:
 
 
 def dumps(model: CompressedModel) -> bytes:
-    """The bytes of the .gdc file; equal models give equal bytes (with the same zlib, where there is a graph)."""
+    """The bytes of the .gdc file; equal models give equal bytes (with the same zlib: it squeezes texts, and
+    in version 2 the header)."""
     texts = text_bytes(model.graph, model.metadata)
     if model.version == 2:
         return version2_writer.dumps(_begin(2), model._body, texts)

@@ -181,9 +181,9 @@ def pack_groups(tensors, effort: str = "best", progress=None) -> dict[str, Conte
 
 def groups_of(tensors) -> list[list[str]]:
     """The names of {name: tensor}, in groups of consecutive ones that are to share a stream."""
-    groups, size = [], GROUP_SIZE
+    groups, size = [], 0
     for name, tensor in tensors.items():
-        if size + tensor.size > GROUP_SIZE:
+        if not groups or size + tensor.size > GROUP_SIZE:
             groups.append([])
             size = 0
         groups[-1].append(name)

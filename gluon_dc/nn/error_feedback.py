@@ -249,7 +249,8 @@ def feed_back(target, inputs, outputs, columns, rows, step, bias_step, price, ze
         left[:] = target[r]
         for j in range(d):
             c, sharpness = columns[j], row_curvature / (inputs[j, j] * inputs[j, j])
-            lower = int(np.floor(left[j] / step))
+            # Feedback may push a weight beyond the grid: then its end is the nearest there is.
+            lower = min(max(int(np.floor(left[j] / step)), -limit), limit - 1)
             best, least = 0, 0.5 * sharpness * left[j] * left[j] + price * zero_bits[r, c]
             for number in (lower, lower + 1):
                 if number != 0 and -limit <= number <= limit:

@@ -18,7 +18,7 @@ from ..coding import CodedTensor, write_atomically
 from ..coding.digest import weights_digest
 from ..data.progress import progress_steps
 from ..models import zoo
-from ..nn import calibration, compress, curvatures, unwrap, weighted_layers
+from ..nn import calibration, compress, curvatures, error_feedback, sequence, unwrap, weighted_layers
 from ..nn.calibrated import loss_nats, on_grids, price_for, put
 from ..nn.calibration import can_be_calibrated
 from ..nn.error_feedback import Curvature, GridShared
@@ -168,7 +168,9 @@ def identity_of(opened, sets, args, bench):
     """What kept work must say to be gone on with."""
     keys = hashlib.sha256("\n".join(key for images in sets for key in images.keys()).encode()).hexdigest()
     settings = [calibration.INPUT_DAMPING, calibration.OUTPUT_DAMPING, calibration.LAST_DAMPING,
-                calibration.LAST_WEIGHT, calibration.EVEN_CLASSES, calibration.POSITIONS_PER_IMAGE]
+                calibration.LAST_WEIGHT, calibration.EVEN_CLASSES, calibration.POSITIONS_PER_IMAGE,
+                sequence.TARGET_DAMPING, sequence.POSITIONS_PER_IMAGE, error_feedback.STEP_RATIO,
+                error_feedback.PASSES, error_feedback.PRIOR_COUNT, error_feedback.PRIOR_CODES, args.batch_size]
     return {"format": FORMAT, "settings": settings, "weights_digest": weights_digest(bench.original), "images": keys,
             "seed": args.seed, "preprocessing": opened.preprocessing(args.preprocessing).describe()}
 

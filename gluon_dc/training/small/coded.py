@@ -75,8 +75,8 @@ def smallest_model(specs, tensors, effort):
 
     Returns
     -------
-    str, CompressedModel
-        The order, the model.
+    str, CompressedModel, dict
+        The order, the model, and {name: float32 array} of what was packed, before it was.
     """
     biases = [f"{spec.name}.bias" for spec in specs]
     best_order = best = kept = None
@@ -93,7 +93,7 @@ def smallest_model(specs, tensors, effort):
             if model.nbytes < best.nbytes:
                 best, kept = model, trial
             bar.update()
-    return best_order, best
+    return best_order, best, {name: one if isinstance(one, np.ndarray) else one.decode() for name, one in kept.items()}
 
 
 def _reordered(specs, tensors, order):

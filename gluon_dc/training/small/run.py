@@ -87,13 +87,14 @@ class SmallRun:
         student = self.student_after(last)
         rounding, narrow = choose_rounding(student)
         tensors = whole_tensors(student.chain, narrow)
-        order, model = smallest_model(student.chain.specs, tensors, self.settings.effort)
+        order, model, packed = smallest_model(student.chain.specs, tensors, self.settings.effort)
         model.save(self.folder / "model.gdc")
         nbytes = {name: sum(parts.values()) for name, parts in model.part_nbytes().items()}
         row = self._row("coded", model.decode(), {name: coded.code_bits for name, coded in tensors.items()}, nbytes)
         write_json(self.file("coded.json"), {
             **row, "nbytes": model.nbytes, "epochs": [], "rounding": rounding, "order": order,
-            "seconds": time.perf_counter() - started, "sha256": _sha256(self.folder / "model.gdc")})
+            "seconds": time.perf_counter() - started, "sha256": _sha256(self.folder / "model.gdc"),
+            "weights_digest": weights_digest(packed)})
 
     def net_of(self, arrays):
         """The paper's net with these weights."""
@@ -207,7 +208,7 @@ def _measure(run):
     if _sha256(path) != stages[-1].pop("sha256", None):
         raise ValueError(f"{path}: not the file that this run has written; delete it to have it written again")
     net = nn.restore(load(path), get_model(run.settings.network))
-    _check_fresh_process(path, weights_digest(plain_arrays(net)))
+    _check_fresh_process(path, stages[-1].pop("weights_digest"))
     dense = run.net_of(read_arrays(run.file("dense.npz")))
     for split in ("validation", "test"):
         stages[-1][f"{split}_error_percent"] = run.error(net, split)
