@@ -2,9 +2,7 @@
 import json
 import os
 import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -23,6 +21,7 @@ from gluon_dc.nn import weighted_layers  # noqa: E402
 from gluon_dc.training import stages  # noqa: E402
 from fresh_process import check_in_this_process  # noqa: E402
 from photographs import TINY, other, tiny, write_images, write_set  # noqa: E402
+from signalled import run_until  # noqa: E402
 
 RECIPE = """
 training: {batch_size: 10, optimizer: sgd, weight_decay: 1e-4}
@@ -113,17 +112,12 @@ def test_an_interrupted_run_ends_with_the_same_bytes(finished, bugs, tmp_path, m
 
 def test_a_real_signal_and_the_same_command_again(bugs, tmp_path):
     """Threads are decoding images at that moment; they must not keep the process alive."""
-    words = command(bugs, tmp_path / "out", "--no-figures", "--dense-epochs", 1, "--prune-epochs", 20)
-    process = subprocess.Popen([sys.executable, str(SCRIPT), *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                               text=True)
-    progress, deadline = tmp_path / "out" / "checkpoints" / "pruned.progress.npz", time.monotonic() + 120
-    while not progress.exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130 and "Traceback" not in errors, errors[-2000:]
+    words = command(bugs, tmp_path / "out", "--no-figures", "--dense-epochs", 1, "--prune-epochs", 4)
+    status, errors = run_until(signal.SIGINT, SCRIPT, words, saves=3)
+    assert status == 130 and "Traceback" not in errors, errors[-2000:]
+    assert (tmp_path / "out" / "checkpoints" / "pruned.progress.npz").exists()
     assert imagenet.main(words) == 0
-    assert len(json.loads((tmp_path / "out" / "result.json").read_text())["stages"][1]["epochs"]) == 20
+    assert len(json.loads((tmp_path / "out" / "result.json").read_text())["stages"][1]["epochs"]) == 4
 
 
 def test_transfer_to_other_classes_says_which_layer_is_new(finished, bugs, tmp_path, capsys):
