@@ -6,9 +6,10 @@ import subprocess
 import sys
 
 # The process sends the signal to itself: a busy machine cannot make it come too late.
-CODE = """import json, os, runpy, sys
+CODE = """import json, os, runpy, signal, sys
 from gluon_dc.training import stages
 script, words, number, saves = json.loads(sys.argv[1])
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in what a shell starts in the background
 save, step, saved = stages.save_progress, stages.train_step, []
 
 def save_progress(*arguments):
