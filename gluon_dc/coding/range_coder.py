@@ -18,7 +18,6 @@ from .errors import FormatError
 
 VALUE, WIDTH, POSITION = 0, 1, 2
 TAIL_NBYTES = 4
-PROBABILITY_BITS = 16
 FULL = 1 << 32
 RENEWED = 1 << 24
 # A buffer has room for this many bytes more before it is asked for: 30 decisions of 16 bits, a carry, and the tail.
