@@ -1,5 +1,8 @@
+import re
+
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gluon_dc.coding import FormatError
@@ -44,6 +47,44 @@ def test_round_trip(items):
     for value, order, shift in items:
         assert back.number(order, "number") == value >> shift and back.bits(3, "bits") == value & 7
     assert back.finish("all") == -(-writer.size // 8)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 2**62 - 1), st.integers(0, 62)), min_size=30, max_size=40),
+       st.integers(0, 8), st.integers(0, 7), st.binary(max_size=5), st.integers(0, 400))
+def test_many_numbers_at_once(items, order, shift, before, cut):
+    """The kernel against one by one, also where the data is cut short or numbers are too large."""
+    numbers = [value >> places for value, places in items]
+    writer = BitWriter()
+    writer.bits(0, shift)
+    for number in numbers:
+        writer.number(number, order)
+    data = before + writer.to_bytes()
+    for end in (len(data), max(len(before) + 1, len(data) - cut)):
+        at_once, one_by_one = (BitReader(memoryview(data), len(before), end) for _ in range(2))
+        at_once.bits(shift, "x"), one_by_one.bits(shift, "x")
+        try:
+            expected = [one_by_one.number(order, "number") for _ in numbers]
+        except FormatError as error:
+            with pytest.raises(FormatError, match=re.escape(str(error))):
+                at_once.numbers(order, len(numbers), "number")
+            continue
+        assert at_once.numbers(order, len(numbers), "number").tolist() == expected == numbers
+        assert at_once.left == one_by_one.left
+
+
+def test_many_numbers_of_random_bits():
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        data = np.packbits(rng.random(rng.integers(1, 3000)) < rng.choice([0.02, 0.1, 0.5, 0.9])).tobytes()
+        at_once, one_by_one, order = reader(data), reader(data), int(rng.integers(0, 9))
+        try:
+            expected = [one_by_one.number(order, "n") for _ in range(40)]
+        except FormatError as error:
+            with pytest.raises(FormatError, match=re.escape(str(error))):
+                at_once.numbers(order, 40, "n")
+            continue
+        assert at_once.numbers(order, 40, "n").tolist() == expected and at_once.left == one_by_one.left
 
 
 def test_starts_at_any_byte():

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gluon_dc.coding import CodedTensor, CompressedModel, FormatError, loads, pack, pack_group, tensor, version2_writer
+from gluon_dc.coding import (CodedTensor, CompressedModel, FormatError, loads, pack, pack_group, tensor,
+                             version2_writer, work)
 from gluon_dc.coding.bits import BitWriter
 from gluon_dc.coding.layout import layout_bytes
 from gluon_dc.coding.squeezed import squeeze
@@ -217,6 +218,42 @@ def test_small_file_that_declares_much_is_refused_before_allocation(data):
         assert tracemalloc.get_traced_memory()[1] < 200_000
     finally:
         tracemalloc.stop()
+
+
+FAST_MASK_OF_A_BYTE = [ARRAY, (3, 3), (3, 2), (2, 2), (0, 1), number(1, 8)]
+BEST_MASK_OF_A_BYTE = [ARRAY, (3, 3), (3, 2), (3, 2), (0, 1), number(1, 8)]
+NOTHING_KEPT = b"\xf8"
+
+
+@pytest.mark.parametrize("data, message", [
+    (file([("a", (2**29,))], FAST_MASK_OF_A_BYTE, NOTHING_KEPT),
+     "^tensor 'a', section at byte .*: mask of 536870912 elements at effort fast: 536875008 units of work to decode, "),
+    (file([("a", (2**20,)), *((f"{i}", (2**28,)) for i in range(15))], FAST_MASK_OF_A_BYTE * 16 + [number(1, 8)] * 15,
+          NOTHING_KEPT * 16), "^tensor '0', section at byte .*: mask of 268435456 elements at effort fast"),
+], ids=["one mask", "masks together"])
+def test_small_file_that_would_keep_the_reader_busy(data, message):
+    """Each of these files declares less than the default limit of decoded bytes."""
+    with pytest.raises(FormatError, match=message):
+        loads(data)
+
+
+def test_many_small_masks(monkeypatch):
+    """Each makes a model of megabytes. The 1,024 that the limit allows take seconds, so here it is lower."""
+    monkeypatch.setattr(work, "FREE_UNITS", 2**22)
+    data = file([(str(i), (4,)) for i in range(20)], BEST_MASK_OF_A_BYTE * 20 + [number(1, 8)] * 19, NOTHING_KEPT * 20)
+    with pytest.raises(FormatError, match="^tensor '1[56]', section at byte .*: mask of 4 elements at effort best: 26"):
+        loads(data)
+
+
+def test_too_many_tensors():
+    data = file([(f"{i:x}", ()) for i in range(2**15 + 1)], [ARRAY, (3, 3), (0, 2)] * (2**15 + 1))
+    message = "more than max_tensors={} tensors: raise that limit if you trust the file$"
+    with pytest.raises(FormatError, match="^" + message.format(32768)):
+        loads(data)
+    small = file([("a", ()), ("b", ())], [ARRAY, (3, 3), (0, 2)] * 2)
+    assert len(loads(small, max_tensors=2)) == 2
+    with pytest.raises(FormatError, match="^" + message.format(1)):
+        loads(small, max_tensors=1)
 
 
 def test_max_decoded_nbytes_counts_all_tensors_and_texts():

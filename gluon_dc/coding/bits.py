@@ -4,9 +4,14 @@ A *number of order k* is an Exp-Golomb code: n = (n >> k) and its k low bits; (n
 bits and itself (Elias gamma), the k low bits follow. Order 0: 0 takes 1 bit, 1 and 2 take 3, 3 to 6 take 5.
 """
 
+import numpy as np
+from numba import njit
+
 from .errors import FormatError
 
 MAX_NUMBER_BITS = 62
+# Fewer numbers are read one by one: that is done before a kernel is loaded.
+MIN_KERNEL_COUNT = 32
 
 
 class BitWriter:
@@ -87,9 +92,42 @@ class BitReader:
             raise FormatError(f"{what} at bit {self._bit} is 2**{MAX_NUMBER_BITS} or more")
         return number
 
+    def numbers(self, order: int, count: int, what: str) -> np.ndarray:
+        """`count` numbers of an order, int64. Assumes an acceptable count: it is allocated."""
+        if count >= MIN_KERNEL_COUNT:
+            data, numbers = np.frombuffer(self._data, np.uint8), np.empty(count, np.int64)
+            data.flags.writeable = False
+            end = _read_numbers(data, self._bit, self._end, order, numbers)
+            if end >= 0:
+                self._bit = end
+                return numbers
+        # Where the kernel found a fault, this names it.
+        return np.array([self.number(order, what) for _ in range(count)], np.int64)
+
     def finish(self, what: str) -> int:
         """The position of the byte after the last bit read. FormatError unless the bits up to it are zero."""
         padding = -self._bit % 8
         if self.bits(padding, what):
             raise FormatError(f"padding bits after {what} are not zero, byte {self._bit // 8 - 1}")
         return self._bit // 8
+
+
+@njit(cache=True, nogil=True)
+def _read_numbers(data, bit, end, order, numbers):
+    # Fills `numbers` from bits bit..end of the data; the bit behind the last one, or -1 for any fault.
+    for i in range(numbers.size):
+        zeros = 0
+        while bit < end and not data[bit >> 3] >> (7 - (bit & 7)) & 1:
+            zeros += 1
+            bit += 1
+        if zeros + order > MAX_NUMBER_BITS or bit + zeros + order >= end:
+            return -1
+        number = 0
+        for _ in range(zeros + 1 + order):
+            number = number << 1 | data[bit >> 3] >> (7 - (bit & 7)) & 1
+            bit += 1
+        number -= 1 << order
+        if number >> MAX_NUMBER_BITS:
+            return -1
+        numbers[i] = number
+    return bit

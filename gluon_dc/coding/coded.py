@@ -1,18 +1,43 @@
 """CodedTensor: a weight as codes into a codebook."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
 
 from .arrays import flat_input, frozen
+from .immutable import Immutable
 from .threads import in_threads, pieces
 
 MAX_CODEBOOK = 256
 
 
+class WithCodebook(Immutable):
+    """What all records of a shared weight have that have a shape and a codebook float32 (k,)."""
+
+    @property
+    def size(self) -> int:
+        """Number of weights."""
+        return math.prod(self.shape)
+
+    @property
+    def code_bits(self) -> int:
+        """Bits of a code of fixed width: max(1, ceil(log2 k))."""
+        return code_bits(self.codebook.size)
+
+
+class StoredTensor(WithCodebook):
+    """What PackedTensor and ContextTensor, as a file holds them, have in common: they tell their bytes by part."""
+
+    @property
+    def nbytes(self) -> int:
+        """Sum of part_nbytes, the tensor's record in the header and checksums not included."""
+        return sum(self.part_nbytes().values())
+
+
 @dataclass(frozen=True, eq=False)
-class CodedTensor:
+class CodedTensor(WithCodebook):
     """A weight as codes into a codebook. Code 0 is the value 0.0: a weight is kept where its code is not 0.
 
     codebook: float32 (k,), 1 <= k <= 256, finite, codebook[0] == +0.0. codes: uint8, the weight's shape, all < k.
@@ -40,10 +65,6 @@ class CodedTensor:
         return self.codes.shape
 
     @property
-    def size(self) -> int:
-        return self.codes.size
-
-    @property
     def nnz(self) -> int:
         """Number of kept weights."""
         return int(np.count_nonzero(self.codes))
@@ -57,11 +78,6 @@ class CodedTensor:
     def mask(self) -> np.ndarray:
         """bool, True = kept."""
         return self.codes != 0
-
-    @property
-    def code_bits(self) -> int:
-        """Bits of a code of fixed width: max(1, ceil(log2 k))."""
-        return code_bits(self.codebook.size)
 
     def decode(self, out=None) -> np.ndarray:
         """The weight, float32: codebook[codes]; written into `out`, contiguous float32 of that shape, if it is given."""

@@ -1,5 +1,6 @@
 """The .gdc file: named tensors, an optional graph and metadata, every byte under a checksum. See docs/format.md."""
 
+import copy
 import os
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -21,6 +22,8 @@ from .wire import Cursor, write_varint
 MAGIC = b"\x89GDC"
 VERSIONS = (1, 2)
 MAX_DECODED_NBYTES = 2**32
+# Ten times what the largest nets have; a hostile file of so many keeps `loads` busy for two seconds.
+MAX_TENSORS = 2**15
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +56,13 @@ class CompressedModel:
         object.__setattr__(self, "tensors", MappingProxyType(tensors))
         object.__setattr__(self, "metadata", dict(self.metadata))
         text_bytes(self.graph, self.metadata)
+
+    def __deepcopy__(self, memo):
+        # The tensors do not change, the metadata may.
+        return CompressedModel(self.tensors, self.graph, copy.deepcopy(self.metadata, memo), self.effort)
+
+    def __reduce__(self):
+        return CompressedModel, (dict(self.tensors), self.graph, self.metadata, self.effort)
 
     def __repr__(self) -> str:
         return f"CompressedModel({len(self)} tensors, {self.nbytes:,} bytes)"
@@ -131,12 +141,18 @@ def dumps(model: CompressedModel) -> bytes:
     return version1.dumps(_begin(1), model.tensors, texts)
 
 
-def loads(data, max_decoded_nbytes: int = MAX_DECODED_NBYTES) -> CompressedModel:
+def loads(data, max_decoded_nbytes: int = MAX_DECODED_NBYTES, max_tensors: int = MAX_TENSORS) -> CompressedModel:
     """The model in the bytes of a .gdc file.
 
     Checks every checksum, size, shape, table and codebook; what only decoding shows, `CompressedModel.decode` does.
     Raises FormatError, and nothing else, for any bytes that are not such a file, and for one whose decoded arrays
-    and texts would take more than `max_decoded_nbytes`: before they are allocated.
+    and texts would take more than `max_decoded_nbytes`, or that has more than `max_tensors` tensors: before they are
+    allocated.
+
+    What is decoded here (lossless arrays) takes some 7 s at most and 0.8 s more for each MB of the file, whatever the
+    file says (`work`). Coded tensors are decoded when asked for, and a file of a few KB may declare as much as
+    `max_decoded_nbytes` allows. In the worst case one core takes 1 s for each MB of that at effort best, 0.02 s at
+    fast, less for all else, and 3 ms for each stream: an hour with the default, a minute with 2**26.
     """
     cursor = Cursor(memoryview(data).cast("B"))
     _check_magic(bytes(cursor.data[:len(MAGIC)]))
@@ -145,7 +161,7 @@ def loads(data, max_decoded_nbytes: int = MAX_DECODED_NBYTES) -> CompressedModel
     if version not in VERSIONS:
         raise FormatError(f"version {version}, this reader knows {' and '.join(map(str, VERSIONS))}: update gluon_dc")
     read = version1.read if version == 1 else version2.read
-    tensors, graph, metadata, effort = read(cursor, max_decoded_nbytes)
+    tensors, graph, metadata, effort = read(cursor, max_decoded_nbytes, max_tensors)
     # All but the metadata's content is known to be right by now.
     with located("metadata"):
         return CompressedModel(tensors, graph, metadata, effort)
@@ -157,12 +173,12 @@ def save(model: CompressedModel, path) -> None:
     write_atomically(path, lambda file: file.write(data))
 
 
-def load(path, max_decoded_nbytes: int = MAX_DECODED_NBYTES) -> CompressedModel:
+def load(path, max_decoded_nbytes: int = MAX_DECODED_NBYTES, max_tensors: int = MAX_TENSORS) -> CompressedModel:
     """`loads` of a file's bytes; its FormatErrors begin with the path. OSError if it cannot be read."""
     with located(os.fspath(path)), open(path, "rb") as file:
         begin = file.read(len(MAGIC))
         _check_magic(begin)  # before a large file of something else is read
-        return loads(begin + file.read(), max_decoded_nbytes)
+        return loads(begin + file.read(), max_decoded_nbytes, max_tensors)
 
 
 def _check_magic(begin: bytes) -> None:

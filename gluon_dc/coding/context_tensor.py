@@ -8,8 +8,9 @@ from functools import cached_property
 import numpy as np
 
 from . import context
-from .coded import CodedTensor, checked_codebook, code_bits
+from .coded import CodedTensor, StoredTensor, checked_codebook
 from .errors import located
+from .immutable import Immutable
 from .lossless import plain_nbytes
 from .threads import in_threads
 
@@ -21,11 +22,12 @@ MAX_WEIGHED_SIZE = 2**23
 
 
 @dataclass(frozen=True, eq=False)
-class ContextGroup:
+class ContextGroup(Immutable):
     """One stream of the context coder (`context.decode_codes`) and what it holds.
 
     effort: "fast" or "best". specs: (shape, codebook float32 (k,)) of each tensor. stream: bytes. Raises ValueError
     for an effort, shape or codebook that cannot be; whether the stream decodes shows `codes`. Equal by content.
+    Pickled without decoded codes.
     """
 
     effort: str
@@ -52,7 +54,10 @@ class ContextGroup:
         return bool(self._decoded) or not self.specs
 
     def codes(self) -> list[np.ndarray]:
-        """Codes of each tensor, uint8, read-only; decoded once and kept. FormatError for a stream that is damaged."""
+        """Codes of each tensor, uint8, read-only; decoded once and kept. FormatError for a stream that is damaged.
+
+        The time is bounded by `size` alone, whatever the bytes of the stream: see `loads` for what that may come to.
+        """
         with self._lock:
             if not self._decoded:
                 self._keep(context.decode_codes(self.stream, list(self.specs), self.effort))
@@ -84,7 +89,7 @@ class ContextGroup:
 
 
 @dataclass(frozen=True, eq=False)
-class ContextTensor:
+class ContextTensor(StoredTensor):
     """A coded tensor without an index: its codes, zeros too, are at a place in the stream of a ContextGroup.
 
     group: the ContextGroup. place: index into its specs. It has what a PackedTensor has as far as there is such a
@@ -115,15 +120,6 @@ class ContextTensor:
         return self.group.specs[self.place][1]
 
     @property
-    def size(self) -> int:
-        return math.prod(self.shape)
-
-    @property
-    def code_bits(self) -> int:
-        """Bits of a code of fixed width: max(1, ceil(log2 k))."""
-        return code_bits(self.codebook.size)
-
-    @property
     def is_decoded(self) -> bool:
         """Whether the codes are in memory."""
         return self.group.is_decoded
@@ -142,11 +138,6 @@ class ContextTensor:
         In a file the codebook may take less; `CompressedModel.part_nbytes` tells.
         """
         return {"codes": self.group.shares[self.place], "codebook": plain_nbytes(self.codebook[1:])}
-
-    @property
-    def nbytes(self) -> int:
-        """Sum of part_nbytes."""
-        return sum(self.part_nbytes().values())
 
     def __repr__(self) -> str:
         return (f"ContextTensor(shape={self.shape}, {self.codebook.size} codebook entries, {self.effort!r}, "

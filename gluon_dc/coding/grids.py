@@ -126,8 +126,10 @@ def read_ascending(reader: BitReader, count: int) -> np.ndarray:
     first = reader.number(3, "first number of a grid")
     place = -1 - first if is_negative else first
     places = [place]
-    for _ in range(count - 1):
-        place += 1 + (0 if order == CONSECUTIVE else reader.number(order, "number of a grid"))
+    left_out = ([0] * (count - 1) if order == CONSECUTIVE else
+                reader.numbers(order, count - 1, "number of a grid").tolist())
+    for skipped in left_out:
+        place += 1 + skipped
         places.append(place)
     if max(-places[0], places[-1] + 1) > MAX_NUMBER:
         raise FormatError(f"numbers of a grid reach from place {places[0]} to {places[-1]}, more than {MAX_NUMBER}")
@@ -154,7 +156,7 @@ def read_signed(reader: BitReader, count: int) -> np.ndarray:
     order = reader.bits(3, "order of a grid")
     if count > reader.left:
         raise FormatError(f"{count} numbers of a grid, {reader.left} bits are left")
-    folded = np.array([reader.number(order, "number of a grid") for _ in range(count)], np.int64)
+    folded = reader.numbers(order, count, "number of a grid")
     if count and folded.max() > 2 * MAX_NUMBER:
         raise FormatError(f"number {folded.max()} of a grid, expected at most {2 * MAX_NUMBER}")
     return np.where(folded % 2, -(folded + 1) // 2, folded // 2)

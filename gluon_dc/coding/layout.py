@@ -3,7 +3,7 @@
 from .errors import FormatError, located
 from .names import read_name, read_shape, write_name, write_shape
 from .squeezed import expand, squeeze
-from .wire import Cursor
+from .wire import Cursor, check_tensor_count
 
 MAX_LAYOUT_NBYTES = 2**20
 # Names share what stands before: a few bytes each could otherwise grow to gigabytes.
@@ -47,8 +47,9 @@ def write_layout(tensors) -> bytes:
     return squeeze(layout, DICTIONARY)
 
 
-def read_layout(header: Cursor) -> list[tuple[str, tuple[int, ...]]]:
-    """(name, shape) of all tensors. FormatError for a layout that is cut short, too long or names a tensor twice."""
+def read_layout(header: Cursor, max_tensors: int = MAX_LAYOUT_NBYTES) -> list[tuple[str, tuple[int, ...]]]:
+    """(name, shape) of all tensors. FormatError for a layout that is cut short, too long, of more than `max_tensors`
+    tensors or names one twice."""
     with located("layout"):
         data = memoryview(expand(header, "names and shapes", MAX_LAYOUT_NBYTES, DICTIONARY))
     cursor, tensors, previous, names_nbytes = Cursor(data), {}, "", 0
@@ -63,5 +64,6 @@ def read_layout(header: Cursor) -> list[tuple[str, tuple[int, ...]]]:
         if names_nbytes > MAX_NAMES_NBYTES:
             raise FormatError(f"layout: names of more than {MAX_NAMES_NBYTES} bytes")
         tensors[name] = shape
+        check_tensor_count(len(tensors), max_tensors)
         previous = name
     return list(tensors.items())

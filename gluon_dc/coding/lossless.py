@@ -15,8 +15,9 @@ def pack_array(array: np.ndarray) -> tuple[int, bytes]:
     """Form byte (0..31) and the bytes of the smallest form of an array of one of DTYPES.
 
     Form: index into DTYPES, plus AS_FLOAT16 where float32 values travel as float16 (only if that gives back every
-    bit, those of NaN and -0.0 included), plus WITHOUT_ZEROS where a bitmap, highest bit first, says which values have
-    a bit other than zero, and only those follow. Little-endian, C order. Raises ValueError for another dtype.
+    bit, those of NaN and -0.0 included, see `exact_half`), plus WITHOUT_ZEROS where a bitmap, highest bit first, says
+    which values have a bit other than zero, and only those follow. Little-endian, C order. Raises ValueError for
+    another dtype.
     """
     form = dtype_index(array)
     flat = np.ascontiguousarray(array, DTYPES[form]).reshape(-1)
@@ -39,11 +40,12 @@ def unpack_array(form: int, data, shape: tuple[int, ...]) -> np.ndarray:
     native = dtype.newbyteorder("=")
     if form & WITHOUT_ZEROS:
         present, values = read_bitmap(data, size)
-        flat = spread(present, values, stored).astype(native, copy=False)
+        flat = widened(spread(present, values, stored), native)
     elif len(data) != size * stored.itemsize:
         raise FormatError(f"array data has {len(data)} bytes, shape {shape} takes {size * stored.itemsize}")
     else:
-        flat = np.frombuffer(data, stored).astype(native)
+        # A copy: a view would hold the whole file in memory.
+        flat = widened(np.frombuffer(data, stored).copy(), native)
     result = flat.reshape(shape)
     result.flags.writeable = False
     return result
@@ -77,12 +79,38 @@ def plain_nbytes(values: np.ndarray) -> int:
 
 
 def exact_half(values: np.ndarray) -> np.ndarray | None:
-    """float32 (n,) as little-endian float16 (n,); None where that is inexact or saves nothing."""
+    """float32 (n,) as little-endian float16 (n,); None where that is inexact or saves nothing.
+
+    Decided on the bits, alike on every machine. A signalling NaN counts as inexact: float16 could hold some, but most
+    processors make them quiet when they widen them, so that another reader would not give them back.
+    """
     if values.dtype != np.float32 or values.size == 0:
         return None
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         half = values.astype("<f2")
-    return half if np.array_equal(half.astype(np.float32).view(np.uint32), values.view(np.uint32)) else None
+    # Most arrays end here, without a look at NaNs.
+    if not np.array_equal(half.astype(np.float32).view(np.uint32), values.view(np.uint32)):
+        return None
+    return None if _is_signalling(values.view(np.uint32)).any() else half
+
+
+def widened(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Stored values as an array of `dtype` in native byte order, bit for bit: `values` itself if they are that.
+
+    float16 to float32 keeps the bits of every NaN; the processor's conversion (NumPy's, in some versions) would make
+    signalling ones quiet.
+    """
+    result = values.astype(dtype, copy=False)
+    if dtype == np.float32 and values.dtype.itemsize == 2 and (is_nan := np.isnan(values)).any():
+        bits = values[is_nan].view("<u2").astype(np.uint32)
+        result[is_nan] = ((bits & 0x8000) << 16 | 0x7F800000 | (bits & 0x3FF) << 13).view(np.float32)
+    return result
+
+
+def _is_signalling(bits: np.ndarray) -> np.ndarray:
+    # Of float32: a NaN (fraction not 0 under the highest exponent) whose highest fraction bit is 0.
+    magnitude = bits & 0x7FFFFFFF
+    return (magnitude > 0x7F800000) & (magnitude < 0x7FC00000)
 
 
 def read_bitmap(data, size: int) -> tuple[np.ndarray, memoryview]:

@@ -5,15 +5,20 @@ import numpy as np
 from .byte_coder import decode_bytes, encode_bytes
 from .errors import FormatError
 from .squeezed import MAX_BYTE_CODED_NBYTES
+from .work import WorkLimit, byte_units
 
 # What is in a pool, and how many bytes its values take. In the file's order.
 POOLS = (("codebook", 4), ("codebook", 2), ("arrays", 8), ("arrays", 4), ("arrays", 2), ("arrays", 1))
 
 
 class PoolWriter:
-    """Collects values; `sections` gives the bytes of each pool that has some."""
+    """Collects values; `sections` gives the bytes of each pool that has some.
+
+    work: what decoding the file may cost, its sections included; a pool that would cost more is not coded.
+    """
 
     def __init__(self):
+        self.work = WorkLimit()
         self._values = {key: [] for key in POOLS}
 
     def add(self, part: str, values: np.ndarray, owner: str) -> None:
@@ -30,7 +35,10 @@ class PoolWriter:
         for (part, width), values in self._values.items():
             data = b"".join(content for _, content in values)
             if data:
-                coded = data if not is_coded else byte_coded(data, width)
+                units = byte_units(len(data), width)
+                coded = byte_coded(data, width) if is_coded and units <= self.work.left else data
+                if len(coded) < len(data):
+                    self.work.spend(units, "a pool")
                 sections.append((len(coded) < len(data), min(data, coded, key=len), part,
                                  [(owner, len(content)) for owner, content in values]))
         return sections
@@ -41,17 +49,23 @@ def byte_coded(data: bytes, width: int) -> bytes:
     return encode_bytes(data, width) if len(data) <= MAX_BYTE_CODED_NBYTES else data
 
 
-def decode_byte_coded(stream, nbytes: int, width: int) -> bytes:
-    """The `nbytes` bytes of a stream of the byte coder. FormatError for more than the coder is used for."""
+def decode_byte_coded(stream, nbytes: int, width: int, work: WorkLimit) -> bytes:
+    """The `nbytes` bytes of a stream of the byte coder. FormatError for more than the coder is used for, or more work
+    than is left."""
     if nbytes > MAX_BYTE_CODED_NBYTES:
         raise FormatError(f"{nbytes} byte-coded bytes, expected at most {MAX_BYTE_CODED_NBYTES}")
+    work.spend(byte_units(nbytes, width), f"{nbytes} byte-coded bytes")
     return decode_bytes(stream, nbytes, width)
 
 
 class PoolReader:
-    """Counts first what the records ask for, then hands out the values in the same order."""
+    """Counts first what the records ask for, then hands out the values in the same order.
 
-    def __init__(self):
+    work: what decoding the file may cost, its sections included; that of an empty file unless told.
+    """
+
+    def __init__(self, work: WorkLimit | None = None):
+        self.work = work or WorkLimit()
         self._nbytes = dict.fromkeys(POOLS, 0)
         self._data = {}
         self._taken = dict.fromkeys(POOLS, 0)
@@ -67,7 +81,7 @@ class PoolReader:
     def fill(self, key: tuple[str, int], stored, is_coded: bool) -> None:
         """The bytes of a pool, as stored. FormatError where they are not as many as were asked for."""
         nbytes = self._nbytes[key]
-        self._data[key] = memoryview(decode_byte_coded(stored, nbytes, key[1]) if is_coded else stored)
+        self._data[key] = memoryview(decode_byte_coded(stored, nbytes, key[1], self.work) if is_coded else stored)
         if len(self._data[key]) != nbytes:
             raise FormatError(f"pool of {len(self._data[key])} bytes, its values take {nbytes}")
 

@@ -1,13 +1,12 @@
 """PackedTensor, a coded tensor as the streams of its entries; packing by any coder, and unpacking."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from . import chunked, huffman, relative
 from .arrays import frozen
-from .coded import MAX_CODEBOOK, CodedTensor, checked_codebook, code_bits
+from .coded import MAX_CODEBOOK, CodedTensor, StoredTensor, checked_codebook, code_bits
 from .context_tensor import ContextTensor, pack_groups
 from .errors import located
 from .lossless import plain_nbytes
@@ -21,7 +20,7 @@ CHUNKED_ENTRIES = 2**20
 
 
 @dataclass(frozen=True, eq=False)
-class PackedTensor:
+class PackedTensor(StoredTensor):
     """A coded tensor as two streams of symbols: the codes of its entries and the gaps before them.
 
     shape: up to 8 dimensions. rel_bits: 0..8 bits of a gap; 0 = dense mode, every position is an entry and there are
@@ -55,15 +54,6 @@ class PackedTensor:
             raise ValueError("dense mode (rel_bits 0) has no gaps, but there is a gap table or stream")
 
     @property
-    def size(self) -> int:
-        return math.prod(self.shape)
-
-    @property
-    def code_bits(self) -> int:
-        """Bits of a code of fixed width: max(1, ceil(log2 k))."""
-        return code_bits(self.codebook.size)
-
-    @property
     def coder(self) -> str:
         """"huffman" where either stream has a Huffman code of its own, "fixed" where both are of fixed width."""
         return "huffman" if self.code_table or self.gap_table else "fixed"
@@ -91,11 +81,6 @@ class PackedTensor:
             "codebook": plain_nbytes(self.codebook[1:]),
             "tables": len(self.code_table) + len(self.gap_table),
         }
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the tensor's section in a file, its record in the header and its checksum not included."""
-        return sum(self.part_nbytes().values())
 
     def decode(self) -> np.ndarray:
         """The weight, float32. Raises FormatError for streams that do not decode."""

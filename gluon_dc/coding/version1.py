@@ -7,8 +7,8 @@ import numpy as np
 from .errors import FormatError, located
 from .records import Record, read_record, read_section, write_tensor
 from .texts import check_metadata_nbytes, inflate, parse_metadata
-from .wire import (CHECKSUM_NBYTES, Cursor, check_decoded_nbytes, check_file_nbytes, checksum, section_cursor,
-                   write_varint)
+from .wire import (CHECKSUM_NBYTES, Cursor, check_decoded_nbytes, check_file_nbytes, check_tensor_count, checksum,
+                   section_cursor, write_varint)
 
 HAS_GRAPH, HAS_METADATA = 1, 2
 
@@ -33,9 +33,9 @@ def part_nbytes(begin: bytes, tensors, texts: dict[str, bytes]) -> dict[str, dic
     return parts
 
 
-def read(cursor: Cursor, max_decoded_nbytes: int) -> tuple[dict, str | None, dict, None]:
+def read(cursor: Cursor, max_decoded_nbytes: int, max_tensors: int) -> tuple[dict, str | None, dict, None]:
     """Tensors, graph, metadata and effort (None) of a file whose magic and version were read. FormatError for anything else."""
-    texts, records = _read_header(_open_header(cursor))
+    texts, records = _read_header(_open_header(cursor), max_tensors)
     _check_sizes(cursor, texts, records, max_decoded_nbytes)
     found = {}
     for what, (text_nbytes, section_nbytes) in texts.items():
@@ -78,7 +78,7 @@ def _open_header(cursor: Cursor) -> Cursor:
     return Cursor(cursor.data, start, start + body_nbytes)
 
 
-def _read_header(header: Cursor) -> tuple[dict[str, tuple[int, int]], list[Record]]:
+def _read_header(header: Cursor, max_tensors: int) -> tuple[dict[str, tuple[int, int]], list[Record]]:
     flags = header.take(1, "header flags")[0]
     if flags & ~(HAS_GRAPH | HAS_METADATA):
         raise FormatError(f"header: unknown flags {flags:#04x} at byte {header.position - 1}")
@@ -87,7 +87,9 @@ def _read_header(header: Cursor) -> tuple[dict[str, tuple[int, int]], list[Recor
         if flags & flag:
             texts[what] = header.varint(f"{what} text size"), header.varint(f"{what} section size")
     records, names, previous = [], set(), ""
-    for _ in range(header.varint("number of tensors")):
+    count = header.varint("number of tensors")
+    check_tensor_count(count, max_tensors)
+    for _ in range(count):
         record = read_record(header, previous)
         if record.name in names:
             raise FormatError(f"tensor {record.name!r} occurs twice in the header, again before byte {header.position}")

@@ -18,6 +18,7 @@ from .pools import PoolReader
 from .squeezed import expand
 from .texts import MAX_METADATA_NBYTES, parse_metadata
 from .wire import CHECKSUM_NBYTES, Cursor, check_decoded_nbytes, check_file_nbytes, section_cursor
+from .work import WorkLimit
 
 HAS_GRAPH, HAS_METADATA, IS_SECTIONED, EFFORT_SHIFT = 1, 2, 4, 3
 
@@ -52,7 +53,7 @@ class TensorPlan(NamedTuple):
         return bool(self.packed or self.effort_of_new_group)
 
 
-def read(cursor: Cursor, max_decoded_nbytes: int) -> tuple[dict, str | None, dict, str | None]:
+def read(cursor: Cursor, max_decoded_nbytes: int, max_tensors: int) -> tuple[dict, str | None, dict, str | None]:
     """Tensors, graph, metadata, effort of a file whose magic and version were read. FormatError for anything else."""
     flags = cursor.take(1, "flags")[0]
     if flags >> EFFORT_SHIFT > len(EFFORTS):
@@ -60,8 +61,9 @@ def read(cursor: Cursor, max_decoded_nbytes: int) -> tuple[dict, str | None, dic
     effort = (None, *EFFORTS)[flags >> EFFORT_SHIFT]
     header = _open_header(cursor, flags & IS_SECTIONED)
     graph, metadata, texts_nbytes = _read_texts(header, flags, max_decoded_nbytes)
-    layout = read_layout(header)
-    reader, pools = BitReader(header.data, header.position, header.end), PoolReader()
+    layout = read_layout(header, max_tensors)
+    reader = BitReader(header.data, header.position, header.end)
+    pools = PoolReader(WorkLimit(len(cursor.data)))
     plans = _read_plans(reader, layout, pools)
     check_decoded_nbytes(texts_nbytes, ((plan.name, plan.shape, plan.decoded_nbytes) for plan in plans),
                          max_decoded_nbytes)

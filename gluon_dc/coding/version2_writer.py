@@ -90,27 +90,32 @@ def _weight(weight) -> float:
 def whole_groups(tensors) -> dict:
     """{name: tensor} in which every ContextTensor is in a group whose tensors are all there, in order and together.
 
-    Those that are not already are decoded and coded anew. FormatError for a stream that does not decode.
+    Equal groups are one, so that it does not matter whether tensors are copies, or were loaded together. Those that
+    are in no such group are decoded and coded anew. FormatError for a stream that does not decode.
     """
     coded = [(name, tensor) for name, tensor in tensors.items() if isinstance(tensor, ContextTensor)]
-    anew, run, at = {}, [], 0
+    placed, run, at = {}, [], 0
     while at < len(coded):
         name, tensor = coded[at]
         whole = _whole_group(coded[at:at + len(tensor.group.specs)])
         if whole or (run and run[-1][1].effort != tensor.effort):
-            anew |= _packed_anew(run)
+            placed |= _packed_anew(run)
             run = []
         run += [] if whole else [(name, tensor)]
-        at += whole or 1
-    anew |= _packed_anew(run)
-    return {name: anew.get(name, tensor) for name, tensor in tensors.items()}
+        placed |= whole
+        at += len(whole) or 1
+    placed |= _packed_anew(run)
+    return {name: placed.get(name, tensor) for name, tensor in tensors.items()}
 
 
-def _whole_group(members) -> int:
-    # How many (name, tensor) these are, if they are a whole group in its order, else 0.
+def _whole_group(members) -> dict[str, ContextTensor]:
+    # These (name, tensor), all in the group of the first, if they are a whole group in its order; else nothing.
     group = members[0][1].group
-    expected = [(id(group), place) for place in range(len(group.specs))]
-    return len(members) if [(id(tensor.group), tensor.place) for _, tensor in members] == expected else 0
+    if len(members) != len(group.specs) or any(tensor.place != place for place, (_, tensor) in enumerate(members)):
+        return {}
+    if any(tensor.group is not group and tensor.group != group for _, tensor in members):
+        return {}
+    return {name: ContextTensor(group, place) for place, (name, _) in enumerate(members)}
 
 
 def _packed_anew(run) -> dict[str, ContextTensor]:
@@ -181,6 +186,7 @@ class _Writer:
 
     def _section(self, section, owners):
         if section is not None:
+            self.pools.work.stored(len(section))
             self.sections.append(section)
             self.owners.append(owners)
             if not owners:

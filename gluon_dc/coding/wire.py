@@ -76,6 +76,12 @@ def section_cursor(cursor: Cursor, nbytes: int, what: str) -> Cursor:
     return Cursor(cursor.data, start, start + nbytes)
 
 
+def check_tensor_count(count: int, max_tensors: int) -> None:
+    """FormatError for more tensors than the limit."""
+    if count > max_tensors:
+        raise FormatError(f"more than max_tensors={max_tensors} tensors: raise that limit if you trust the file")
+
+
 def check_decoded_nbytes(decoded: int, tensors, max_decoded_nbytes: int) -> None:
     """FormatError where texts of `decoded` bytes and tensors (name, shape, bytes) take more than the limit."""
     for name, shape, nbytes in tensors:

@@ -45,11 +45,15 @@ def run_guided(name: str, folder: Path, seconds: int, seed: int, runs: int) -> N
 
 
 def functions_of(*prefixes: str) -> list[FunctionType]:
-    """The Python functions and methods of all imported modules whose name begins with one of the prefixes."""
+    """The Python functions and methods of all imported modules whose name begins with one of the prefixes.
+
+    Not those that numba compiles (they have a `py_func`): it could not compile what atheris puts into them.
+    """
     found = []
     for name, module in list(sys.modules.items()):
         if name.startswith(prefixes):
-            own = [value for value in vars(module).values() if getattr(value, "__module__", None) == name]
+            own = [value for value in vars(module).values()
+                   if getattr(value, "__module__", None) == name and not hasattr(value, "py_func")]
             methods = [member for one in own if isinstance(one, type) for member in vars(one).values()]
             found += [_plain(one) for one in own + methods if isinstance(_plain(one), FunctionType)]
     return list(dict.fromkeys(found))
