@@ -9,7 +9,11 @@ import pytest
 
 pytest.importorskip("mxnet")
 
+from gluon_dc.training.small import SmallSettings  # noqa: E402
 from gluon_dc.training.small.cache import read_parts, shared_folder, write_in_parts  # noqa: E402
+from gluon_dc.training.small.pool import pool_identity  # noqa: E402
+from gluon_dc.training.small.teacher import teacher_identity  # noqa: E402
+from small_data import block_data  # noqa: E402
 
 
 def test_the_folder_is_named_by_what_it_is_of(tmp_path):
@@ -18,6 +22,16 @@ def test_the_folder_is_named_by_what_it_is_of(tmp_path):
         assert json.loads((folder / "identity.json").read_text()) == {"a": 1, "b": [2]}
     with shared_folder(tmp_path, "pool", {"b": [2], "a": 1}) as same, shared_folder(tmp_path, "pool", {}) as other:
         assert same == folder != other
+
+
+@pytest.mark.parametrize("identity", [pool_identity, teacher_identity])
+def test_another_method_is_another_folder_and_the_first_is_not_named(identity, monkeypatch):
+    settings, data = SmallSettings(), block_data(10)
+    monkeypatch.setattr("gluon_dc.training.small.pool.METHOD", 1)
+    first = identity(settings, data)
+    assert "method" not in first and first["pool_copies"] == 12
+    monkeypatch.setattr("gluon_dc.training.small.pool.METHOD", 2)
+    assert identity(settings, data) == {**first, "method": 2}
 
 
 def test_another_process_at_work_is_waited_for(tmp_path, capsys):

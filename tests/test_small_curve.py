@@ -1,5 +1,6 @@
 """Error against bytes: points from results, the table, the figure, what is published."""
 import json
+import math
 import xml.dom.minidom
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 pytest.importorskip("matplotlib")
 
 from gluon_dc.report.drawing import svg_figure  # noqa: E402
-from gluon_dc.report.published import PUBLISHED, published_for  # noqa: E402
+from gluon_dc.report.published import DENSE_NBYTES, PUBLISHED, published_for  # noqa: E402
 from gluon_dc.report.size_curve import size_curve_figure  # noqa: E402
 from gluon_dc.training.small.curve import curve_text, median_text, read_points, write_curve  # noqa: E402
 
@@ -24,16 +25,36 @@ def write(folder, record):
     return folder
 
 
-def test_published_results_are_what_the_issue_of_this_names():
-    known = {(one.method, one.network): (one.printed, one.error_percent) for one in PUBLISHED if one.nbytes != 1520}
-    assert known == {
-        ("Deep Compression", "lenet-300-100"): ("27 KB", 1.58), ("Deep Compression", "lenet-5"): ("44 KB", 0.74),
-        ("soft weight-sharing", "lenet-300-100"): ("64x", 1.94), ("EPR", "lenet-300-100"): ("8.56 KB", 1.9),
-        ("EPR", "lenet-5"): ("2.84 KB", 0.9), ("MIRACLE", "lenet-5"): ("3.03 KB", 0.69)}
-    assert [one.nbytes for one in published_for("lenet-5")] == [44_000, 3_030, 2_840, 1_520]
-    assert 1066440 // 64 == published_for("lenet-300-100")[1].nbytes
-    assert all(one.nbytes == round(float(one.printed[:-3]) * 1000) for one in PUBLISHED if one.printed.endswith(" KB"))
-    assert published_for("alexnet") == ()
+def test_published_results_in_bytes():
+    assert [(one.printed, one.nbytes, one.error_percent) for one in published_for("lenet-300-100")] == [
+        ("27 KB", 27_000, 1.58), ("59x", 18_075, 2.0), ("64x", 16_663, 1.94), ("113x", 9_438, 1.8),
+        ("8.56 KB", 8_560, 1.9)]
+    assert [(one.printed, one.nbytes, one.error_percent) for one in published_for("lenet-5")] == [
+        ("44 KB", 44_000, 0.74), ("162x", 10_644, 0.97), ("365x", 4_724, 1.0), ("3.03 KB", 3_103, 0.69),
+        ("2.84 KB", 2_840, 0.9), ("771x", 2_236, 1.0), ("1.52 KB", 1_556, 0.96)]
+    assert published_for("alexnet") == () and len(PUBLISHED) == 12
+
+
+# Rates that are printed beside sizes: which kilobyte it is.
+@pytest.mark.parametrize("method, network, rates", [
+    ("Deep Compression", "lenet-300-100", [40]), ("Deep Compression", "lenet-5", [39]), ("EPR", "lenet-5", [606]),
+    ("EPR", "lenet-300-100", [124]), ("MIRACLE", "lenet-5", [555, 1110])])
+def test_a_kilobyte_is_what_makes_the_printed_rate(method, network, rates):
+    known = [one for one in published_for(network) if one.method == method]
+    for one, rate in zip(known, rates, strict=True):
+        errors = {kilobyte: abs(DENSE_NBYTES[network] / (float(one.printed[:-3]) * kilobyte) - rate)
+                  for kilobyte in (1000, 1024)}
+        kilobyte = min(errors, key=errors.get)
+        assert not one.is_from_rate and one.nbytes == round(float(one.printed[:-3]) * kilobyte)
+        assert errors[kilobyte] < 0.013 * rate and kilobyte == (1024 if method == "MIRACLE" else 1000)
+
+
+def test_the_dense_nets_have_these_bytes():
+    pytest.importorskip("mxnet")
+    from gluon_dc.models import get_model
+    for network, nbytes in DENSE_NBYTES.items():
+        parameters = get_model(network).collect_params().values()
+        assert sum(4 * math.prod(parameter.shape) for parameter in parameters) == nbytes
 
 
 def test_points_are_of_all_folders_smallest_first(tmp_path):
@@ -46,6 +67,7 @@ def test_points_are_of_all_folders_smallest_first(tmp_path):
     text = curve_text(points)
     lines = [line.split()[0] + line.split()[1] for line in text.splitlines() if "ours" in line or "MIRACLE," in line]
     assert lines[1:] == ["MIRACLE,1.52", "ours,seed1", "ours,seed0", "MIRACLE,3.03"]
+    assert "BC-GHS, 771x, hence bytes " in text
     assert "862.2x" in text and "arXiv:1810.00440" in text
 
 
@@ -61,7 +83,8 @@ def test_the_files(tmp_path):
     text = write_curve([tmp_path / "runs"], tmp_path / "curve")
     assert (tmp_path / "curve" / "curve.txt").read_text() == text + "\n"
     record = json.loads((tmp_path / "curve" / "curve.json").read_text())
-    assert record["points"][0]["nbytes"] == 2000 and len(record["published"]) == 4
+    assert record["points"][0]["nbytes"] == 2000 and len(record["published"]) == 7
+    assert [one["is_from_rate"] for one in record["published"]] == [False, True, True, False, False, True, False]
     assert (tmp_path / "curve" / "curve.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -71,7 +94,7 @@ def test_the_figure_names_everything(tmp_path):
     svg = svg_figure(size_curve_figure(points), "x")
     xml.dom.minidom.parseString(svg)
     for words in ("LeNet-300-100 on MNIST", "LeNet-5 on MNIST", "MIRACLE", "1.52 KB, 0.96 %", "soft weight-sharing",
-                  "64x, 1.94 %", "8.56 KB", "gluon_dc", "published"):
+                  "64x, 1.94 %", "8.56 KB", "gluon_dc", "published", "worked out from a rate", "Sparse VD"):
         assert words in svg, words
     with pytest.raises(ValueError, match="nothing to draw"):
         size_curve_figure([])

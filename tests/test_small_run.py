@@ -193,6 +193,19 @@ def test_a_changed_file_is_not_taken_for_the_runs_own(finished, data, tmp_path):
         go_on(tmp_path / "run", data, folder.parent / "cache")
 
 
+def test_a_file_of_a_version_that_noted_less_is_one_line(finished, data, tmp_path):
+    folder, _ = finished
+    shutil.copytree(folder, tmp_path / "run")
+    path = tmp_path / "run" / "checkpoints" / "coded.json"
+    row = json.loads(path.read_text())
+    del row["weights_digest"]
+    path.write_text(json.dumps(row))
+    with pytest.raises(ValueError, match="model.gdc: written by an earlier version, .*; delete it to have it written"):
+        go_on(tmp_path / "run", data, folder.parent / "cache")
+    (tmp_path / "run" / "model.gdc").unlink()
+    assert go_on(tmp_path / "run", data, folder.parent / "cache")["file"]["nbytes"]
+
+
 def test_a_damaged_pool_is_named(finished, data, tmp_path):
     folder, _ = finished
     shutil.copytree(folder.parent / "cache", tmp_path / "cache")

@@ -1,5 +1,7 @@
 """train/smallest.py, run as a user runs it."""
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -85,6 +87,29 @@ def test_bad_usage(capsys, arguments, message):
     with pytest.raises(SystemExit, match="2"):
         smallest.main(arguments)
     assert message in capsys.readouterr().err
+
+
+_THREADS = """
+import runpy, sys, threadpoolctl
+try:
+    runpy.run_path(sys.argv[0], run_name="__main__")
+except SystemExit as end:
+    assert not end.code
+import numpy
+print([pool["num_threads"] for pool in threadpoolctl.threadpool_info() if "numpy" in pool["filepath"]])
+"""
+
+
+@pytest.mark.parametrize("script, arguments", [("smallest.py", ["--keys"]), ("mnist_lenet.py", ["--help"]),
+                                               ("sweep.py", ["--help"])])
+def test_the_blas_of_numpy_has_one_thread_whatever_the_environment_says(script, arguments):
+    pytest.importorskip("threadpoolctl")
+    program = f"import sys; sys.argv[:] = {[str(SCRIPT.with_name(script)), *arguments]!r}\n" + _THREADS
+    environment = {**os.environ, "OMP_NUM_THREADS": "2"}
+    environment.pop("OPENBLAS_NUM_THREADS", None)
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] in ("[1]", "[]")  # no BLAS that tells
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["curve", "--help"]])

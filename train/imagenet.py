@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from gluon_dc.report.command import what_is_missing  # noqa: E402
+from gluon_dc.report.command import run_training  # noqa: E402
 from gluon_dc.training.image_settings import ImageSettings, settings_of_recipe  # noqa: E402
 from gluon_dc.training.options import add_setting  # noqa: E402
 
@@ -60,24 +60,7 @@ def parser():
 
 def main(argv=None):
     """Run the pipeline; returns the exit status."""
-    arguments = parser().parse_args(argv)
-    try:
-        _run(arguments)
-    except KeyboardInterrupt:
-        print("\nstopped: the same command goes on from the last finished epoch", file=sys.stderr)
-        return 130
-    except (ModuleNotFoundError, AttributeError) as error:
-        if what_is_missing(error) is None:
-            raise
-        return _fail(what_is_missing(error))
-    except (OSError, ValueError, ArithmeticError, RuntimeError, MemoryError) as error:
-        return _fail(error)
-    return 0
-
-
-def _fail(message):
-    print(f"imagenet.py: {' '.join(str(message).split())}", file=sys.stderr)
-    return 1
+    return run_training("imagenet.py", _run, parser().parse_args(argv), "from the last finished epoch")
 
 
 def _run(arguments):

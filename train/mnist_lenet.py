@@ -11,9 +11,12 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
+if __name__ == "__main__":
+    # NumPy's BLAS reads it when NumPy is imported, which the lines below do: on one thread, whatever MXNet gets later.
+    os.environ["OMP_NUM_THREADS"] = "1"
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from gluon_dc.report.command import what_is_missing  # noqa: E402
+from gluon_dc.report.command import UsageError, run_training  # noqa: E402
 from gluon_dc.training.options import add_setting  # noqa: E402
 from gluon_dc.training.settings import NETWORKS, RECIPES, Settings, settings_for  # noqa: E402
 
@@ -53,32 +56,19 @@ def _defaults(item):
 
 def main(argv=None):
     """Run the pipeline; returns the exit status."""
-    arguments = parser().parse_args(argv)
+    return run_training("mnist_lenet.py", _run, parser().parse_args(argv), "from the last finished epoch")
+
+
+def _settings(arguments):
     given = {item.name: getattr(arguments, item.name) for item in fields(Settings)}
     try:
-        settings = settings_for(given.pop("network"), arguments.recipe, **given)
+        return settings_for(given.pop("network"), arguments.recipe, **given)
     except ValueError as error:
-        return _fail(error, 2)
-    try:
-        _run(arguments, settings)
-    except KeyboardInterrupt:
-        print("\nstopped: the same command goes on from the last finished epoch", file=sys.stderr)
-        return 130
-    except (ModuleNotFoundError, AttributeError) as error:
-        if what_is_missing(error) is None:
-            raise
-        return _fail(what_is_missing(error))
-    except (OSError, ValueError, ArithmeticError, RuntimeError) as error:
-        return _fail(error)
-    return 0
+        raise UsageError(error) from None
 
 
-def _fail(message, status=1):
-    print(f"mnist_lenet.py: {message}", file=sys.stderr)
-    return status
-
-
-def _run(arguments, settings):
+def _run(arguments):
+    settings = _settings(arguments)
     # MXNet reads both when it is imported; two spinning threads starve each other on a busy machine.
     os.environ["OMP_NUM_THREADS"] = str(settings.threads)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -13,9 +13,12 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
+if __name__ == "__main__":
+    # NumPy's BLAS reads it when NumPy is imported, which the lines below do: on one thread, whatever MXNet gets later.
+    os.environ["OMP_NUM_THREADS"] = "1"
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from gluon_dc.report.command import what_is_missing  # noqa: E402
+from gluon_dc.report.command import UsageError, run_training  # noqa: E402
 
 
 def parser():
@@ -71,29 +74,13 @@ def main(argv=None):
     argv = sys.argv[1:] if argv is None else list(argv)
     is_curve = argv[:1] == ["curve"]
     arguments = curve_parser().parse_args(argv[1:]) if is_curve else parser().parse_args(argv)
-    try:
-        return _curve(arguments) if is_curve else _runs(arguments)
-    except KeyboardInterrupt:
-        print("\nstopped: the same command goes on from the last state on file", file=sys.stderr)
-        return 130
-    except (ModuleNotFoundError, AttributeError) as error:
-        if what_is_missing(error) is None:
-            raise
-        return _fail(what_is_missing(error))
-    except (OSError, ValueError, ArithmeticError, RuntimeError) as error:
-        return _fail(error)
-
-
-def _fail(message, status=1):
-    print(f"smallest.py: {' '.join(str(message).split())}", file=sys.stderr)
-    return status
+    return run_training("smallest.py", _curve if is_curve else _runs, arguments, "from the last state on file")
 
 
 def _curve(arguments):
     from gluon_dc.training.small.curve import write_curve
     print(write_curve(arguments.folders, arguments.output_dir))
     print(f"\nwritten to {arguments.output_dir / 'curve.png'}")
-    return 0
 
 
 def _runs(arguments):
@@ -103,11 +90,11 @@ def _runs(arguments):
         chosen = [small_settings(arguments.recipe, arguments.set, **({} if seed is None else {"seed": seed}))
                   for seed in seeds]
     except ValueError as error:
-        return _fail(error, 2)
+        raise UsageError(error) from None
     if arguments.keys:
         print("\n".join(f"{item.name}: {getattr(chosen[0], item.name)}  # {item.metadata['help']}"
                         for item in fields(chosen[0])))
-        return 0
+        return
     # MXNet reads both when it is imported; two spinning threads starve each other on a busy machine.
     os.environ["OMP_NUM_THREADS"] = str(chosen[0].threads)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -125,7 +112,6 @@ def _runs(arguments):
         print(headline(results[-1], folder / "model.gdc"), flush=True)
     if len(results) > 1:
         print(median_text(results))
-    return 0
 
 
 def _folder(arguments, settings, dataset):

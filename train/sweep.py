@@ -18,9 +18,12 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
+if __name__ == "__main__":
+    # NumPy's BLAS reads it when NumPy is imported, which the lines below do: on one thread, whatever MXNet gets later.
+    os.environ["OMP_NUM_THREADS"] = "1"
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from gluon_dc.report.command import what_is_missing  # noqa: E402
+from gluon_dc.report.command import UsageError, run_training  # noqa: E402
 from gluon_dc.training.options import add_setting  # noqa: E402
 from gluon_dc.training.settings import NETWORKS  # noqa: E402
 from gluon_dc.training.sweep_settings import (  # noqa: E402
@@ -69,33 +72,21 @@ def _points_help():
 
 def main(argv=None):
     """Run the sweep; returns the exit status."""
-    arguments = parser().parse_args(argv)
+    return run_training("sweep.py", _run, parser().parse_args(argv), "after the last finished point")
+
+
+def _settings(arguments):
+    """Settings, and the points to measure or None for the default ones."""
     given = {item.name: getattr(arguments, item.name) for item in fields(SweepSettings)}
     try:
         settings = sweep_settings_for(given.pop("experiment"), given.pop("network"), **given)
-        points = parse_points(settings.experiment, arguments.points) if arguments.points else None
+        return settings, parse_points(settings.experiment, arguments.points) if arguments.points else None
     except ValueError as error:
-        return _fail(error, 2)
-    try:
-        _run(arguments, settings, points)
-    except KeyboardInterrupt:
-        print("\nstopped: the same command goes on after the last finished point", file=sys.stderr)
-        return 130
-    except (ModuleNotFoundError, AttributeError) as error:
-        if what_is_missing(error) is None:
-            raise
-        return _fail(what_is_missing(error))
-    except (OSError, ValueError, ArithmeticError, RuntimeError) as error:
-        return _fail(error)
-    return 0
+        raise UsageError(error) from None
 
 
-def _fail(message, status=1):
-    print(f"sweep.py: {message}", file=sys.stderr)
-    return status
-
-
-def _run(arguments, settings, points):
+def _run(arguments):
+    settings, points = _settings(arguments)
     # MXNet reads both when it is imported; two spinning threads starve each other on a busy machine.
     os.environ["OMP_NUM_THREADS"] = str(settings.threads)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

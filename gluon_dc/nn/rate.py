@@ -10,9 +10,6 @@ import numpy as np
 MAX_FITTED = 60_000
 _EDGES = ((0, 1), (0, -1), (1, 0), (-1, 0))
 _CORNERS = ((1, 1), (1, -1), (-1, 1), (-1, -1))
-# What a decoder knows already when it comes to a place.
-_EDGES_BEFORE = ((0, -1), (-1, 0))
-_CORNERS_BEFORE = ((-1, 1), (-1, -1))
 _LIMIT = 12  # of a logit: no place is surer than 1 in 160,000
 
 
@@ -36,20 +33,10 @@ def place_bits(mask, plane=None, columns=None, neighbours=True):
     """
     if mask.all() or not mask.any():
         return np.ones(mask.shape, np.float32)
-    features = _features(mask, plane if neighbours else None, columns, neighbours, _EDGES, _CORNERS)
+    features = _features(mask, plane if neighbours else None, columns, neighbours)
     kept = mask.reshape(-1).astype(np.float64)
     logits = _predict(features, _fit(features, kept))
     return (np.logaddexp(0, -logits) / np.log(2)).astype(np.float32).reshape(mask.shape)
-
-
-def mask_bits(mask, plane=None, columns=None):
-    """Bits that the whole mask takes, estimated: as `place_bits`, from what a decoder knows before each place."""
-    if mask.all() or not mask.any():
-        return 0.0
-    features = _features(mask, plane, columns, True, _EDGES_BEFORE, _CORNERS_BEFORE)
-    kept = mask.reshape(-1).astype(np.float64)
-    logits = _predict(features, _fit(features, kept))
-    return float((np.logaddexp(0, logits) - kept * logits).sum() / np.log(2))
 
 
 def entropy_bits(counts):
@@ -58,7 +45,7 @@ def entropy_bits(counts):
     return float(-(counts * np.log2(counts / counts.sum())).sum()) if counts.size else 0.0
 
 
-def _features(mask, plane, columns, neighbours, edges, corners):
+def _features(mask, plane, columns, neighbours):
     """float32 (places, features): 1, log row count, log column count; with neighbours those and the channel's count."""
     flat = mask.reshape(len(mask), -1)
     by_row, by_column = (np.log(flat.sum(axis) + np.float32(0.5)) for axis in (1, 0))
@@ -66,7 +53,7 @@ def _features(mask, plane, columns, neighbours, edges, corners):
              np.broadcast_to(by_column[None], flat.shape)]
     planes = _planes(mask, plane, columns) if neighbours else None
     if planes is not None:
-        found += [_back(near, flat.shape, columns) for near in _near(planes, edges, corners)]
+        found += [_back(near, flat.shape, columns) for near in _near(planes)]
     return np.stack([np.asarray(one, np.float32).reshape(-1) for one in found], axis=1)
 
 
@@ -83,9 +70,9 @@ def _planes(mask, plane, columns):
     return whole.reshape(len(mask), *plane)
 
 
-def _near(planes, edges, corners):
-    yield _neighbours(planes, edges)
-    yield _neighbours(planes, corners)
+def _near(planes):
+    yield _neighbours(planes, _EDGES)
+    yield _neighbours(planes, _CORNERS)
     if planes.shape[1] > 1:
         of_channel = np.log(planes.sum(axis=(2, 3), keepdims=True) + np.float32(0.5))
         yield np.broadcast_to(of_channel, planes.shape)

@@ -8,22 +8,42 @@ NEEDS_MXNET = ("needs MXNet 1.9.1: pip install -r requirements.txt; reading a fi
 _PACKAGES = {"yaml": "PyYAML", "PIL": "Pillow", "sklearn": "scikit-learn", "cv2": "OpenCV", "gluoncv": "GluonCV"}
 
 
-def run_command(program, action, args) -> int:
+class UsageError(ValueError):
+    """A command line that asks for what cannot be: exit code 2, as argparse's own errors have."""
+
+
+def run_command(program, action, args, also=()) -> int:
     """Call action(args) and return its exit code (None is 0); bad input becomes one line on stderr and exit code 1.
 
-    Bad input is what raises ValueError (FormatError among them), OSError or MemoryError; so is a package that is not
-    installed. Ctrl-C is passed on: each script says itself what it left behind.
+    Bad input is what raises ValueError (FormatError among them; a UsageError has exit code 2), OSError, MemoryError or
+    one of the classes `also`; so is a package that is not installed. Ctrl-C is passed on: each script says itself what
+    it left behind.
     """
+    status = 1
     try:
         return action(args) or 0
-    except (ValueError, OSError, MemoryError) as error:
+    except (ValueError, OSError, MemoryError, *also) as error:
         message = " ".join(str(error).split()) or type(error).__name__
+        status += isinstance(error, UsageError)
     except (ModuleNotFoundError, AttributeError) as error:
         message = what_is_missing(error)
         if message is None:
             raise
     print(f"{program}: error: {message}", file=sys.stderr)
-    return 1
+    return status
+
+
+def run_training(program, action, args, goes_on) -> int:
+    """`run_command` for work that is gone on with: Ctrl-C says that the same command goes on `goes_on`, exit code 130.
+
+    ArithmeticError (a loss that is not finite) and RuntimeError (a file that does not decode to its weights; MXNet's
+    own errors) are one line too.
+    """
+    try:
+        return run_command(program, action, args, (ArithmeticError, RuntimeError))
+    except KeyboardInterrupt:
+        print(f"\nstopped: the same command goes on {goes_on}", file=sys.stderr)
+        return 130
 
 
 def what_is_missing(error) -> str | None:

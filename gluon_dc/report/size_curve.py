@@ -1,5 +1,7 @@
 """The trade-off of small nets, drawn: test error against bytes, runs beside what others have published."""
 
+from math import log
+
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from .drawing import BLUE, INK, ORANGE, new_figure, panel, plain
@@ -25,17 +27,9 @@ def size_curve_figure(points):
 def _draw(axes, kind, points):
     network, dataset = kind
     known = published_for(network) if dataset == "mnist" else ()
-    if known:
-        axes.plot([one.nbytes for one in known], [one.error_percent for one in known], "s", color=ORANGE, ms=7,
-                  label="published", zorder=2)
+    _draw_published(axes, known, [(point["nbytes"], point["error_percent"]) for point in points])
     axes.plot([point["nbytes"] for point in points], [point["error_percent"] for point in points], "o", color=BLUE,
               ms=6, alpha=0.8, label="gluon_dc", zorder=3)
-    for number, one in enumerate(known):  # one above, one below: neighbours keep out of each other's way
-        side = "top" if number % 2 else "bottom"
-        label = f"{plain(one.method)}\n{plain(one.printed)}, {one.error_percent:g} %"
-        axes.annotate(label, (one.nbytes, one.error_percent),
-                      (0, -9 if number % 2 else 9), textcoords="offset points", ha="center", va=side, fontsize=8,
-                      color=INK)
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
@@ -46,3 +40,23 @@ def _draw(axes, kind, points):
     axes.set_title(plain(run_title({"network": network, "dataset": {"name": dataset}})), fontsize=10.5, loc="left",
                    color=INK)
     axes.legend(frameon=False, fontsize=9, loc="lower right")
+
+
+def _draw_published(axes, known, others):
+    for from_rate, label in ((False, "published"), (True, "published, bytes worked out from a rate")):
+        some = [one for one in known if one.is_from_rate == from_rate]
+        if some:
+            axes.plot([one.nbytes for one in some], [one.error_percent for one in some], "s", color=ORANGE, ms=7,
+                      fillstyle="none" if from_rate else "full", label=label, zorder=2)
+    places = [(one.nbytes, one.error_percent) for one in known]
+    for one, place in zip(known, places):
+        is_above = _is_above_its_neighbour(place, [other for other in places + others if other != place])
+        text = f"{plain(one.method)}\n{plain(one.printed)}, {one.error_percent:g} %"
+        axes.annotate(text, place, (0, 8 if is_above else -8), textcoords="offset points", ha="center",
+                      va="bottom" if is_above else "top", fontsize=8, color=INK)
+
+
+def _is_above_its_neighbour(place, others):
+    """Whether (bytes, error) lies above that of others whose size is next to its own: its label belongs on that side."""
+    nearest = min(others, key=lambda other: abs(log(other[0] / place[0])), default=place)
+    return place[1] >= nearest[1]

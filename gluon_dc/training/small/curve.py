@@ -75,8 +75,8 @@ def _table(network, dataset, points):
              times(point["ratio"]) if point["ratio"] else None, decimal(point["error_percent"], 2),
              decimal(point["validation_error_percent"], 2)] for point in points]
     known = published_for(network) if dataset == "mnist" else ()
-    rows += [[f"{one.method}, {one.printed}", count(one.nbytes), None, decimal(one.error_percent, 2), None]
-             for one in known]
+    rows += [[f"{one.method}, {one.printed}{', hence bytes' * one.is_from_rate}", count(one.nbytes), None,
+              decimal(one.error_percent, 2), None] for one in known]
     rows.sort(key=lambda row: int(row[1].replace(",", "")))
     title = run_title({"network": network, "dataset": {"name": dataset}}) + ", smallest first\n"
     text = format_table(["", "bytes", "ratio", "test\nerror %", "validation\nerror %"], rows, title, 1)

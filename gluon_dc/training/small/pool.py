@@ -5,6 +5,7 @@ from ...coding import weights_digest
 from ...data.dataset import SPLITS
 from ...data.augment import Warp, elastic_fields, warped
 from .cache import read_parts, shared_folder, write_in_parts
+from .settings import METHOD
 
 
 def dataset_identity(dataset):
@@ -15,8 +16,9 @@ def dataset_identity(dataset):
 
 
 def pool_identity(settings, dataset):
-    """What decides the pool."""
-    return {**dataset_identity(dataset),
+    """What decides the pool. Method 1 is not named: folders of before METHOD was looked at are of it, and stay valid."""
+    method = {} if METHOD == 1 else {"method": METHOD}
+    return {**dataset_identity(dataset), **method,
             **{key: value for key, value in settings.as_dict().items() if key.startswith("pool_")}}
 
 

@@ -18,12 +18,10 @@ from ..result import RESULT_FORMAT
 from ..run import _check_fresh_process
 from .coded import choose_rounding, smallest_model, whole_tensors
 from .pool import dataset_identity, load_pool
+from .settings import METHOD
 from .stages import load_student, stages_of
 from .student import Student
 from .teacher import load_teacher
-
-# Beside other settings, a run is another one with another version of what it does.
-METHOD = 1
 
 
 class SmallRun:
@@ -205,10 +203,9 @@ def _measure(run):
     """Check model.gdc in a fresh process, measure errors of the decoded file, write result.json."""
     path = run.folder / "model.gdc"
     stages = [read_json(run.file(f"{name}.json")) for name in (*stages_of(run.settings), "coded")]
-    if _sha256(path) != stages[-1].pop("sha256", None):
-        raise ValueError(f"{path}: not the file that this run has written; delete it to have it written again")
+    digest = _checked_digest(path, stages[-1])
     net = nn.restore(load(path), get_model(run.settings.network))
-    _check_fresh_process(path, stages[-1].pop("weights_digest"))
+    _check_fresh_process(path, digest)
     dense = run.net_of(read_arrays(run.file("dense.npz")))
     for split in ("validation", "test"):
         stages[-1][f"{split}_error_percent"] = run.error(net, split)
@@ -216,6 +213,16 @@ def _measure(run):
     result = _result(run, stages, path)
     write_json(run.folder / "result.json", result)
     return result
+
+
+def _checked_digest(path, row):
+    """What the weights of model.gdc must be, as the row of its stage says; takes that, and the file's hash, out of it."""
+    if _sha256(path) != row.pop("sha256", None):
+        raise ValueError(f"{path}: not the file that this run has written; delete it to have it written again")
+    if "weights_digest" not in row:
+        raise ValueError(f"{path}: written by an earlier version, which did not note what it decodes to; delete it to "
+                         "have it written again")
+    return row.pop("weights_digest")
 
 
 def _result(run, stages, path):

@@ -6,7 +6,8 @@ from pathlib import Path
 from ...recipes.records import EFFORTS, check_value
 from ..settings import NETWORKS
 
-
+# Version of what is done with the settings: with another one, equal settings give other results.
+METHOD = 1
 SHARE_METHODS = ("gradual", "straight")
 # Stage -> the first field of those that decide it, beside all that decide the stages before it.
 FIRST_FIELD = {"dense": "network", "rough": "prune_steps", "pruned": "kept", "shared": "centroids",
