@@ -34,7 +34,7 @@ def test_the_first_decision_by_hand():
     assert mixer.slots[[2, (1 << 16) + 7]].tolist() == [half << 10 | 1] * 2
     assert np.count_nonzero(mixer.slots) == 2
     assert mixer.set_counts.sum() == SETS and mixer.set_counts[:, 2].tolist() == [1] * SETS
-    assert (mixer.weights[:, 2, 3 * LEVELS] > 60 * 256).all() and (mixer.weights[:, 0] == 60 * 256).all()
+    assert (mixer.weights[:, 2, 3, 0] > 60 * 256).all() and (mixer.weights[:, 0, :4] == 60 * 256).all()
     assert FINAL == SETS and APM == SETS + 1
 
 

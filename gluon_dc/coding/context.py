@@ -3,7 +3,8 @@
 Every weight is a few binary decisions: kept or not, its sign, the bits of its magnitude's rank (`codebook_tree`). Each
 decision goes through a range coder (`range_coder`) with a probability learned from what was coded before it.
 effort "fast" gives every decision one context (`context_fast`), "best" mixes many (`context_mix`). A list of tensors
-shares one stream and what was learned ("solid").
+shares one stream and what was learned ("solid"), so that one thread codes it, decision after decision; what several
+threads can do at once is several streams, and an encoder's trials.
 
 Nothing but integer arithmetic decides a probability, in a fixed order, on int64 that never overflows; the codebook
 enters through comparisons and through scaling by a power of two, which IEEE floats do exactly. So a stream means the
@@ -20,6 +21,7 @@ from .codebook_tree import codebook_tree
 from .context_grid import MAX_COLUMNS
 from .errors import FormatError
 from .range_coder import POSITION, ROOM, check_end, code_bit, finish, is_past_end, new_decoder, new_encoder, with_room
+from .threads import in_threads
 
 EFFORTS = ("fast", "best")
 MAX_RANK = 8
@@ -116,8 +118,11 @@ class _Coder:
         # The shortest of what is plausible (one or three channels, or those of the tensor before), on the first rows.
         plausible = [period for period in possible if shape[1] // period**2 in (1, 3, self.units.size)]
         rows = max(1, min(shape[0], SAMPLE // shape[1]))
-        return min([1] * bool(plausible) + plausible, default=1,
-                   key=lambda period: self._trial(codes[:rows * shape[1]], (rows, shape[1]), codebook, period))
+        if not plausible:
+            return 1
+        sizes = in_threads(lambda period: self._trial(codes[:rows * shape[1]], (rows, shape[1]), codebook, period),
+                           [1] + plausible)
+        return ([1] + plausible)[sizes.index(min(sizes))]
 
     def _trial(self, codes, shape, codebook, period) -> int:
         # Bytes of a tensor after what was learned so far, which is left as it is.

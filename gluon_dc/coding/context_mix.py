@@ -10,6 +10,7 @@ import numpy as np
 from numba import njit
 
 from . import context_flags, context_priors, context_values
+from .borrowed import borrowed
 from .codebook_tree import codebook_tree
 from .context_flags import look_around, predict_flag, refresh, start_row
 from .context_grid import (FIRST_MEAN, IN_KERNEL, N_LIVE, PLAIN, ROW, ROW_EXPECTED, ROW_PRIOR, ROW_SIGN, ROW_SUM, SEEN,
@@ -17,7 +18,7 @@ from .context_grid import (FIRST_MEAN, IN_KERNEL, N_LIVE, PLAIN, ROW, ROW_EXPECT
 from .context_values import predict_magnitude, predict_sign, scale_of, start_value
 from .logistic import exp_table, log2_table
 from .mixer import Mixer, code_mixed, new_mixer
-from .range_coder import ROOM, code_bit, is_past_end, with_room
+from .range_coder import POSITION, ROOM, code_bit, is_past_end, with_room
 
 # Columns that are all zero are marked from this many on.
 MARKED_FROM = 5
@@ -107,7 +108,7 @@ def _code_columns(decoding, grid, models, kept_columns, buffer, state):
     grid.now[N_LIVE] = n_live
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def _code_value(decoding, grid, scale, models, i, column, code, means, classes, buffer, state):
     # Sign and magnitude of a kept weight; its code.
     m = models.values
@@ -135,7 +136,7 @@ def _code_value(decoding, grid, scale, models, i, column, code, means, classes, 
     return np.int64(scale.codes[sign, node - (1 << depth)])
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def _count(grid, scale, code, row, i, y, x):
     # A kept weight in all counts.
     now = grid.now
@@ -163,7 +164,9 @@ def _count(grid, scale, code, row, i, y, x):
 
 @njit(cache=True, nogil=True)
 def _code_row(decoding, codes, row, grid, scale, models, means, classes, buffer, state):
-    now, m = grid.now, models.flags
+    codes, grid, scale, models = borrowed(codes), borrowed(grid), borrowed(scale), borrowed(models)
+    means, classes, state = borrowed(means), borrowed(classes), borrowed(state)
+    now, m, data = grid.now, models.flags, borrowed(buffer)
     area = grid.height * grid.width
     at = row * grid.inputs * area
     stale = True
@@ -175,23 +178,24 @@ def _code_row(decoding, codes, row, grid, scale, models, means, classes, buffer,
                 if at == codes.size:
                     return buffer
                 if grid.live[i, y + grid.pad, x + grid.pad]:
-                    if not decoding:
+                    if not decoding and state[POSITION] + ROOM > data.size:
                         buffer = with_room(buffer, state, ROOM)
-                    elif is_past_end(buffer, state):
+                        data = borrowed(buffer)
+                    elif decoding and is_past_end(data, state):
                         return buffer
                     if stale or at & 7 == 0 or (y == 0 and x == 0):
                         refresh(grid, i)
                     look_around(grid, models.log2, row, i, y, x)
                     expected = predict_flag(m, models.log2, grid, i, y, x)
                     code = np.int64(codes[at])
-                    stale = code_mixed(decoding, buffer, state, m, np.int64(code != 0)) == 1
+                    stale = code_mixed(decoding, data, state, m, np.int64(code != 0)) == 1
                     now[SEEN] += 1
                     now[ROW_EXPECTED] += expected
                     grid.in_seen[i] += 1
                     grid.at_seen[y * grid.width + x] += 1
                     if stale:
                         code = _code_value(decoding, grid, scale, models, i, at % (grid.inputs * area), code, means,
-                                           classes, buffer, state)
+                                           classes, data, state)
                         codes[at] = code
                         _count(grid, scale, code, row, i, y, x)
                 at += 1

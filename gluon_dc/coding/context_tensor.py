@@ -182,19 +182,22 @@ def groups_of(tensors) -> list[list[str]]:
     return groups
 
 
-def decode_groups(tensors) -> None:
+def decode_groups(tensors, progress=None) -> None:
     """Decode the groups of all ContextTensors in {name: tensor}, on several threads: what follows finds them decoded.
 
-    FormatError that names a tensor of a group whose stream is damaged.
+    progress: called as progress(weights) after each group, from any thread. FormatError that names a tensor of a group
+    whose stream is damaged.
     """
     groups = {id(tensor.group): (name, tensor.group) for name, tensor in reversed(tensors.items())
               if isinstance(tensor, ContextTensor) and not tensor.is_decoded}
-    in_threads(lambda named: _decode(*named), list(groups.values())[::-1])
+    in_threads(lambda named: _decode(*named, progress), list(groups.values())[::-1])
 
 
-def _decode(name: str, group: ContextGroup) -> None:
+def _decode(name: str, group: ContextGroup, progress) -> None:
     with located(f"tensor {name!r}, stream of its group"):
         group.codes()
+    if progress:
+        progress(group.size)
 
 
 def apportion(total: int, weights) -> list[int]:
