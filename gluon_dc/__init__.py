@@ -4,16 +4,21 @@ Names are loaded when they are first used, so that reading a file works where MX
 """
 import importlib
 
+from . import kernel_cache
+
 __version__ = "0.1.0"
+kernel_cache.ensure_place()  # before any kernel is defined
 
 _HOME = {
     "prune": "nn", "quantize": "nn", "unwrap": "nn", "compress": "nn", "restore": "nn",
+    "sparsify": "nn.sparse_blocks", "sparse_table": "nn.sparse_blocks",
     "CentroidTrainer": "nn",
     "CompressedModel": "coding", "CodedTensor": "coding", "FormatError": "coding",
     "load": "coding", "loads": "coding",
     "size_report": "report",
+    "session": "runtime.session",
 }
-_PARTS = ("coding", "nn", "report", "data", "models", "recipes", "training")
+_PARTS = ("coding", "export", "nn", "report", "data", "models", "recipes", "runtime", "training")
 __all__ = sorted(_HOME)
 
 

@@ -1,8 +1,9 @@
-"""``python -m gluon_dc``: look at a .gdc file where there is no MXNet."""
+"""``python -m gluon_dc``: look at a .gdc file, and run it, where there is no MXNet."""
 import argparse
 import sys
 
 from .coding import load, weights_digest
+from .report.command import run_command
 
 
 def main(argv=None):
@@ -14,19 +15,36 @@ def main(argv=None):
                                   "that decodes the same")):
         command = commands.add_parser(name, help=text, description=text)
         command.add_argument("file", help="a .gdc file")
+    text = "say what is in photographs, by a file with a graph; needs Pillow"
+    _add_classify(commands.add_parser("classify", help=text, description=text))
     arguments = parser.parse_args(argv)
     try:
-        model = load(arguments.file)
-        print(_info(model) if arguments.command == "info" else weights_digest(model.decode()))
-    except (OSError, ValueError) as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
-        return 1
-    return 0
+        return run_command(parser.prog, _COMMANDS[arguments.command], arguments)
+    except KeyboardInterrupt:
+        print(f"{parser.prog}: interrupted", file=sys.stderr)
+        return 130
 
 
-def _info(model):
+def _info(arguments):
     from .report import size_report
-    return size_report(model)
+    print(size_report(load(arguments.file)))
+
+
+def _digest(arguments):
+    print(weights_digest(load(arguments.file).decode()))
+
+
+def _add_classify(parser):
+    from .classify import add_options
+    add_options(parser)
+
+
+def _classify(arguments):
+    from .classify import classify
+    return classify(arguments)
+
+
+_COMMANDS = {"info": _info, "digest": _digest, "classify": _classify}
 
 
 if __name__ == "__main__":

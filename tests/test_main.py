@@ -83,6 +83,7 @@ SCRIPTS = {
     "tools/compress.py": ["--model", "lenet-5", "--random-weights", "-o", "x.gdc"],
     "tools/evaluate.py": DATA, "tools/sensitivity.py": [*DATA, "--json", "x.json"],
     "tools/import_net.py": ["x.net", "--model", "alexnet", "-o", "x.gdc"],
+    "tools/add_graph.py": ["x.gdc", "-o", "y.gdc"],
     "tools/zoo_sizes.py": ["--output-dir", "sizes"],
     "train/mnist_lenet.py": [], "train/sweep.py": ["starts"],
     "train/imagenet.py": ["--model", "alexnet", "--random-weights", "--data", "."],

@@ -49,6 +49,8 @@ def parse_args(argv):
     parser.add_argument("--classes", type=int, metavar="N", help="number of classes (default: the model's own)")
     parser.add_argument("--input-shape", type=shape, metavar="C,H,W", help="of one input, for a net of one's own with "
                         "open shapes and --random-weights (default: 3,224,224)")
+    parser.add_argument("--graph", action="store_true", help="the net's graph goes into the file too, 1 to 10 KB, and "
+                        "it runs without MXNet: python -m gluon_dc classify")
     add_settings(parser)
     parser.add_argument("--list-recipes", action="store_true", help="print the recipes that come along, and stop")
     parser.add_argument("--list-layers", action="store_true", help="print the model's layers and what the recipe does "
@@ -130,7 +132,9 @@ def compress(args):
     check_output(args)
     watch = one_shot.Stopwatch()
     net, settings, origin = open_weights(args, recipe, watch)
+    graph = one_shot.graph_of(net, args.model, args.input_shape) if args.graph else None
     metadata = {"network": args.model, "weights": origin, "recipe": recipe.name, "retrained": False, **given}
+    metadata |= run_notes(args)
     with bar_of(one_shot.weight_count(net), "prune and share", 2) as bar, watch("prune and share"):
         one_shot.shrink_net(net, settings, recipe, lambda name, weights: step(bar, name, weights))
     # Only the context coder takes long enough for a bar.
@@ -138,8 +142,18 @@ def compress(args):
     with bar_of(weights, "code") as bar, watch("code"):
         model = one_shot.code_net(net, settings, recipe.code.coder, metadata, recipe.code.effort, bar.update)
     with watch("write and verify"):
-        model = one_shot.write_verified(args.output, model, net)
+        model = one_shot.write_verified(args.output, replace(model, graph=graph), net)
     print_report(args, recipe, origin, model, watch)
+
+
+def run_notes(args):
+    """What the metadata say of a file that runs: the preprocessing, where the net takes photographs."""
+    if not args.graph:
+        return {}
+    from gluon_dc.data import preprocessing_for
+    from gluon_dc.models import zoo
+    channels, *_ = args.input_shape or zoo.input_shape(args.model)
+    return {"preprocessing": preprocessing_for(args.model).name} if channels == 3 else {}
 
 
 def chosen_recipe(args):

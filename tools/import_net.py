@@ -9,6 +9,7 @@ are turned round, so that the net takes RGB; tools/evaluate.py finds in the file
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -41,6 +42,8 @@ def parse_args(argv):
                         "(default: %(default)s)")
     parser.add_argument("--effort", choices=EFFORTS, default="best", help="of the context coder (default: "
                         "%(default)s)")
+    parser.add_argument("--graph", action="store_true", help="the net's graph goes into the file too, about 1 KB, and "
+                        "it runs without MXNet: python -m gluon_dc classify")
     return parser.parse_args(argv)
 
 
@@ -54,15 +57,16 @@ def import_file(args):
     from gluon_dc.nn import restore
     from gluon_dc.training import one_shot
     from gluon_dc.training.net_shapes import net_shapes
-    preprocessing_named(args.preprocessing)
+    crop = preprocessing_named(args.preprocessing).crop
     net = zoo.build(args.model, args.classes)
     shapes = net_shapes(net, zoo.input_shape(args.model))
     metadata = {"network": args.model, "weights": f"{Path(args.input).name}, the authors' release",
                 "preprocessing": args.preprocessing}
+    graph = one_shot.graph_of(net, args.model, (3, crop, crop)) if args.graph else None
     model = import_net(args.input, shapes, not args.keep_channels, args.coder, metadata, args.effort)
     restore(model, net)
     check_restored(args, net, shapes)
-    model = one_shot.write_verified(args.output, model, net)
+    model = one_shot.write_verified(args.output, replace(model, graph=graph), net)
     print(describe(args, model))
 
 

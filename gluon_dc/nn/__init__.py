@@ -1,6 +1,7 @@
 """Gluon: masks and codebooks in the forward pass, and the verbs on nets."""
 from .calibration import curvatures
 from .convert import compress, quantize, restore, unwrap
+from .graph import graph_of
 from .layers import CodedLayer, MaskedLayer
 from .pruning import prune
 from .rounding import round_to_float16
@@ -12,6 +13,6 @@ from .units import sort_units, zero_unused_units
 from .walk import WeightedLayer, weighted_layers
 
 __all__ = ["prune", "quantize", "compress", "restore", "unwrap", "CentroidTrainer",
-           "curvatures", "adam_saliency", "sparsity_schedule", "adjust_dropout", "retraining_dropout_rate", "penalty",
+           "graph_of", "curvatures", "adam_saliency", "sparsity_schedule", "adjust_dropout", "retraining_dropout_rate", "penalty",
            "round_to_float16", "zero_unused_units", "sort_units", "save_states", "load_states", "weighted_layers", "WeightedLayer",
            "MaskedLayer", "CodedLayer"]

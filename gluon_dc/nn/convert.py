@@ -1,4 +1,6 @@
 """The verbs that take a net from shared weights to a compressed model and back."""
+from dataclasses import replace
+
 import mxnet as mx
 import numpy as np
 
@@ -6,11 +8,13 @@ from ..coding import CODERS, EFFORTS, CodedTensor, CompressedModel, pack, pack_g
 from ..coding.coded import ascending, with_few_values
 from ..coding.threads import in_threads
 from .calibrated import quantize_calibrated
+from .fit import check_fit, plain_targets
+from .graph import graph_of
 from .layers import set_coded, set_plain
 from .parameters import SharedWeight, allocate, fill, mean_value, shape_text, value
 from .patterns import resolve
 from .pruning import check_finite
-from .walk import TRANSPOSED, WeightedLayer, plain_parameters, refresh_graphs, weighted_layers, wrapped_names
+from .walk import TRANSPOSED, WeightedLayer, plain_parameters, refresh_graphs, weighted_layers
 
 
 def quantize(net, bits, start="optimal", seed=0, gradient="centroid", weights=None, calibration=None, divergence=0.02):
@@ -101,7 +105,8 @@ def unwrap(net):
     return net
 
 
-def compress(net, coder="huffman", rel_bits=None, metadata=None, effort="best", progress=None):
+def compress(net, coder="huffman", rel_bits=None, metadata=None, effort="best", progress=None, graph=False,
+             input_shape=None):
     """Code a net: shared weights as codes, gaps and codebooks, everything else losslessly.
 
     Parameters
@@ -123,6 +128,11 @@ def compress(net, coder="huffman", rel_bits=None, metadata=None, effort="best", 
         to read too; "fast" is many times faster.
     progress : callable, optional
         ``progress(weights)`` after each stream of the context coder, from any thread.
+    graph : bool
+        Whether the net's graph goes into the file too (about 1 to 10 KB), so that it runs without MXNet:
+        ``gluon_dc.session``.
+    input_shape : tuple of int, optional
+        Shape of one input, such as (3, 224, 224), noted in the graph.
 
     Returns
     -------
@@ -133,15 +143,16 @@ def compress(net, coder="huffman", rel_bits=None, metadata=None, effort="best", 
     ------
     ValueError
         NaN or infinite weights; a codebook whose entry 0 has moved from 0.0; codes outside their codebook; a
-        weight that does not follow its codebook; shapes not known yet.
+        weight that does not follow its codebook; shapes not known yet; with graph=True a net that cannot be traced.
     """
     if coder not in CODERS:
         raise ValueError(f"coder is one of {', '.join(CODERS)}, got {coder!r}")
     if effort not in EFFORTS:
         raise ValueError(f"effort is one of {', '.join(EFFORTS)}, got {effort!r}")
     parameters = plain_parameters(net)
+    text = graph_of(net, input_shape) if graph else None
     if coder == "context":
-        return _context_coded(parameters, rel_bits, metadata, effort, progress)
+        return replace(_context_coded(parameters, rel_bits, metadata, effort, progress), graph=text)
     coded_names = [name for name, parameter in parameters.items() if _is_shared(parameter)]
     widths = {} if rel_bits is None else resolve(rel_bits, coded_names, "rel_bits (of shared layers)")
     tensors = {}
@@ -149,7 +160,7 @@ def compress(net, coder="huffman", rel_bits=None, metadata=None, effort="best", 
         tensor = _tensor(name, parameter)
         is_coded = isinstance(tensor, CodedTensor)
         tensors[name] = pack(tensor, coder=coder, rel_bits=widths.get(name)) if is_coded else tensor
-    return CompressedModel(tensors, metadata=metadata or {})
+    return CompressedModel(tensors, text, metadata or {})
 
 
 def _context_coded(parameters, rel_bits, metadata, effort, progress):
@@ -232,11 +243,11 @@ def restore(model, net, ctx=None, coded=False):
     if not isinstance(model, CompressedModel):
         raise TypeError(f"restore takes a CompressedModel and then a net, got {type(model).__name__}: "
                         "gluon_dc.load(path) reads one from a file")
-    parameters = _plain_targets(net)
-    _check_fit(parameters, model)
+    parameters = plain_targets(net)
+    check_fit(parameters, model)
     decoded = dict(zip(model, in_threads(lambda named: _unpacked(*named), model.items())))
     for name, parameter in parameters.items():
-        _assign(parameter, decoded[name], ctx)
+        assign_tensor(parameter, decoded[name], ctx)
     if coded:
         for layer in weighted_layers(net, transposed=True):
             if isinstance(decoded.get(layer.name), CodedTensor):
@@ -246,46 +257,12 @@ def restore(model, net, ctx=None, coded=False):
     return net
 
 
-def _plain_targets(net):
-    """Structural name -> Parameter, each Parameter once."""
-    wrapped = wrapped_names(net)
-    if wrapped:
-        raise ValueError(f"restore needs a plain net; this one is pruned or shared already (layer "
-                         f"{wrapped[0]!r}): call gluon_dc.unwrap(net) first")
-    named = {}
-    for name, parameter in net._collect_params_with_prefix().items():
-        named.setdefault(id(parameter), (name, parameter))
-    return dict(named.values())
-
-
-def _check_fit(parameters, decoded):
-    missing = [name for name in parameters if name not in decoded]
-    unknown = [name for name in decoded if name not in parameters]
-    if missing or unknown:
-        raise ValueError("model and net are of different architectures: the model lacks "
-                         f"{', '.join(missing[:5]) or 'nothing'}; the net lacks "
-                         f"{', '.join(unknown[:5]) or 'nothing'} "
-                         f"({len(missing)} and {len(unknown)} names in all)")
-    for name, parameter in parameters.items():
-        expected, shape = parameter.shape, tuple(decoded[name].shape)
-        if expected is not None and (len(expected) != len(shape) or any(
-                e > 0 and e != s for e, s in zip(expected, shape))):
-            raise ValueError(f"{name}: the net's shape is {shape_text(expected)}, the model's {shape}; "
-                             "restore into the architecture (and class count) that was compressed")
-        if np.dtype(parameter.dtype) != _dtype(decoded[name]):
-            raise ValueError(f"{name}: the net's dtype is {np.dtype(parameter.dtype)}, the model's "
-                             f"{_dtype(decoded[name])}; restore first, then net.cast(...)")
-
-
-def _dtype(tensor):
-    return tensor.dtype if isinstance(tensor, np.ndarray) else np.dtype(np.float32)
-
-
 def _unpacked(name, tensor):
     return tensor if isinstance(tensor, np.ndarray) else unpack(tensor, name)
 
 
-def _assign(parameter, tensor, ctx):
+def assign_tensor(parameter, tensor, ctx):
+    """Give a Parameter, initialized or not, the value of an array or CodedTensor."""
     if parameter._data is None:
         if parameter._deferred_init:
             ctx = ctx or parameter._deferred_init[1]

@@ -174,3 +174,17 @@ def set_plain(layer):
         _exchange(block, attributes, {"weight": weight})
         block.__dict__.pop("weight_shape", None)
         _become(block, None)
+
+
+def set_running(layer, behaviour):
+    """Take a `WeightedLayer`'s weight away: its blocks become `behaviour`, which brings the weights that it runs from."""
+    attributes = layer.weight_attributes
+    for block in layer.blocks:
+        _exchange(block, attributes, {})
+        block.__dict__.pop("weight_shape", None)
+        _become(block, behaviour)
+
+
+def set_class(block, behaviour):
+    """Change a block's class in place to a subclass of its own and of `behaviour`."""
+    _become(block, behaviour)

@@ -103,7 +103,7 @@ class WeightedLayer:
 def named_blocks(net):
     """Every block of the net once, with the first of its structural names, in forward-walk order.
 
-    Raises TypeError for what is no Block; every verb comes by here first.
+    Raises TypeError for what is no Block, ValueError for a sparsified net; every verb comes by here first.
     """
     if not isinstance(net, gluon.Block):
         raise TypeError(f"expected a gluon Block, got {type(net).__name__}")
@@ -112,6 +112,9 @@ def named_blocks(net):
     def visit(block, name):
         if id(block) in seen:
             return
+        if getattr(block, "runs_from_codes", False):
+            raise ValueError(f"{name or 'the net'}: this layer runs from codes (gluon_dc.sparsify) and has no weight "
+                             "any more; take the compressed model, or restore it into a new net")
         seen[id(block)] = (name, block)
         for key, child in block._children.items():
             visit(child, f"{name}.{key}" if name else key)
@@ -159,12 +162,13 @@ def weighted_layers(net, transposed=False, ready=True):
             if uses[key] == len(blocks)]
 
 
-def plain_parameters(net):
+def plain_parameters(net, ready=True):
     """Structural name in the plain net -> ``WeightedLayer`` or Parameter, each Parameter once.
 
-    Weights come as `WeightedLayer`; masks, codes and positions are part of them and have no entry.
+    Weights come as `WeightedLayer`; masks, codes and positions are part of them and have no entry. ready: as
+    `weighted_layers` takes it.
     """
-    layers = {id(layer.parameter): layer for layer in weighted_layers(net, transposed=True)}
+    layers = {id(layer.parameter): layer for layer in weighted_layers(net, transposed=True, ready=ready)}
     found, seen = {}, set()
     for block_name, block in named_blocks(net):
         for key, parameter in block._reg_params.items():

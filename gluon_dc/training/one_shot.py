@@ -18,6 +18,7 @@ from ..models.synthetic import SYNTHETIC, draw_weights
 from ..nn.patterns import resolve
 from ..nn.walk import WeightedLayer, plain_parameters
 from ..report.tables import Table, count
+from ..runtime.graph import infer_shapes, read_graph
 
 
 @dataclass(frozen=True)
@@ -149,6 +150,20 @@ def code_net(net, settings, coder, metadata=None, effort="best", progress=None):
     """The CompressedModel of a pruned and shared net."""
     return nn.compress(net, coder=coder, rel_bits=settings.rel_bits or None, metadata=metadata, effort=effort,
                        progress=progress)
+
+
+def graph_of(net, model, input_shape=None):
+    """The graph of a net of this name, with the shape of its input: that of `model` where it is not given.
+
+    Its shapes must be known. Raises ValueError for a net that cannot be traced, takes another input, or has operators
+    that `gluon_dc.session` does not know: before the work, where it is called first.
+    """
+    shape = tuple(input_shape or zoo.input_shape(model))
+    text = nn.graph_of(net, shape)
+    shapes = {name: tuple(parameter.shape) for name, parameter in plain_parameters(net, ready=False).items()}
+    graph = read_graph(text, shapes)
+    infer_shapes(graph, shapes, {graph.nodes[i].name: (1, *shape) for i in graph.data})
+    return text
 
 
 def shrink_net(net, settings, recipe, progress=None):

@@ -1,0 +1,123 @@
+"""The dense forms: what layers that are hardly pruned run in, and all others are measured against.
+
+They read only `shape` and `decode()` of what they are built from, so that weights without codes can be served too.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from .dense_kernel import convolve_dense, pack_filters
+from .depthwise import convolve_depthwise
+from .forms import ConvForm, Geometry, MatrixForm, conv_output, matrix_output
+from .pool import run_shares
+from .scratch import scratch
+from .simd import HAS_AVX512, LANES, aligned
+from .tile_plan import channels_in_panel, plan_tiles, worth_threads
+
+
+@dataclass(frozen=True, eq=False)
+class DenseMatrix(MatrixForm):
+    """A matrix as float32, multiplied by NumPy's BLAS, which has its own number of threads (OPENBLAS_NUM_THREADS)."""
+
+    weight: np.ndarray
+    name: ClassVar[str] = "dense"
+
+    @property
+    def rows(self) -> int:
+        return self.weight.shape[0]
+
+    @property
+    def cols(self) -> int:
+        return self.weight.shape[1]
+
+    @property
+    def nbytes(self) -> int:
+        return self.weight.nbytes
+
+    @classmethod
+    def build(cls, coded):
+        if len(coded.shape) != 2:
+            raise ValueError(f"a matrix has shape (rows, cols), got {coded.shape}")
+        return cls(coded.decode())
+
+    @staticmethod
+    def fits(coded, batch):
+        return len(coded.shape) == 2
+
+    def apply(self, x, bias=None, relu=False, out=None, threads=1):
+        out = matrix_output(x, bias, out, self.rows, self.cols)
+        if len(x) == 1:
+            np.matmul(self.weight, x[0], out=out[0])
+        else:
+            np.matmul(x, self.weight.T, out=out)
+        if bias is not None:
+            out += bias
+        if relu:
+            np.maximum(out, 0, out=out)
+        return out
+
+
+@dataclass(frozen=True, eq=False)
+class DenseConv(ConvForm):
+    """A convolution from float32 weights and packed tiles of its input: no im2col in memory, no library."""
+
+    filters: np.ndarray  # float32 (groups, bundles, keys, bundle)
+    shape: tuple[int, int, int, int]
+    geometry: Geometry
+    panel_channels: int
+    name: ClassVar[str] = "dense"
+
+    @property
+    def nbytes(self) -> int:
+        return self.filters.nbytes
+
+    @classmethod
+    def build(cls, coded, geometry):
+        if not cls.fits(coded, geometry, None):
+            raise ValueError(f"a convolution's weight has shape (out, in / groups, kh, kw), none 0 and `out` even in "
+                             f"{geometry.groups} groups, got {coded.shape}")
+        filters, channels, *kernel = coded.shape
+        # As many filters at a time as there are sums for; few, where a group has few.
+        bundle = next(many for many in (8, 4, 1) if (HAS_AVX512 or many < 8) and filters // geometry.groups > many // 2)
+        panel_channels = channels_in_panel(channels, kernel) or 1
+        bundles = -(-(filters // geometry.groups) // bundle)
+        packed = aligned((geometry.groups, bundles, channels * math.prod(kernel), bundle))
+        pack_filters(coded.decode().swapaxes(2, 3).reshape(geometry.groups, filters // geometry.groups, -1), packed)
+        packed.flags.writeable = False
+        return cls(packed, coded.shape, geometry, panel_channels)
+
+    @staticmethod
+    def fits(coded, geometry, shape):
+        return len(coded.shape) == 4 and math.prod(coded.shape) > 0 and coded.shape[0] % geometry.groups == 0
+
+    def apply(self, x, bias=None, relu=False, out=None, threads=1):
+        out = conv_output(x, bias, out, self.shape, self.geometry)
+        if out.size == 0:
+            return out
+        groups, bundles, _, bundle = self.filters.shape
+        biases = np.zeros((groups, bundles * bundle), np.float32)
+        if bias is not None:
+            biases[:, :len(bias) // groups] = bias.reshape(groups, -1)
+        least = np.float32(0 if relu else -np.inf)
+        if self.shape[1] == 1 and bundle == 1:
+            filters = self.filters.reshape(groups, bundles, -1)
+            convolve_depthwise(filters, self.geometry, tuple(self.shape[2:]), x, out, biases, least, threads)
+            return out
+        threads = worth_threads(self.plan(x.shape).cycles, threads)
+        plan = self.plan(x.shape, threads)
+
+        def convolve(begin, end):
+            buffer = scratch("buffer", plan.channel_floats * plan.panel_channels + LANES)
+            sums = scratch("sums", bundles * bundle * plan.registers * LANES)
+            convolve_dense(plan, x, out, biases, least, self.filters, buffer, sums, begin, end)
+        run_shares(convolve, plan.down * plan.across * len(x) * groups, threads)
+        return out
+
+    def plan(self, shape, threads=1):
+        """The TilePlan for inputs of this shape."""
+        filters, channels, *kernel = self.shape
+        return plan_tiles(self.geometry, tuple(kernel), tuple(shape[2:]), channels, self.panel_channels,
+                          filters // self.geometry.groups, 1.0, shape[0], threads, not HAS_AVX512, dense=True)

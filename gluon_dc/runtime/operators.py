@@ -1,0 +1,249 @@
+"""Operators without weights: each turns a step and its arrays into a call that fills the output.
+
+`bind(step, inputs, output)` returns a function of the number of threads. The arrays are C-contiguous float32 of the
+shapes that `infer_shapes` gave, and stay where they are: whoever made the plan writes the inputs before the call.
+"""
+
+import math
+from functools import partial
+
+import numpy as np
+
+from . import kernels
+from .arguments import pad_widths, pooling_window, reduced_axes, slices_of, softmax_axis, transposed_axes
+from .attributes import flag, integer, number, text
+from .pool import run_shares
+
+# Elements below which a second thread costs more than it brings.
+ALONE = 2**16
+
+
+def bind(step, inputs, output):
+    """The call that computes a step: function(threads) -> None."""
+    return _BINDERS[step.op](step, inputs, output)
+
+
+def _shared(work, count, kernel, *arguments):
+    """Call of kernel(*arguments, begin, end) for shares of 0..count."""
+    def call(threads):
+        run_shares(lambda begin, end: kernel(*arguments, begin, end), count, threads if work >= ALONE else 1)
+    return call
+
+
+def _floats(*numbers):
+    return tuple(np.float32(number) for number in numbers)
+
+
+def _numpy(function):
+    """Binder of an operator that NumPy does in one call: function(node, *inputs, output)."""
+    def binder(step, inputs, output):
+        call = partial(function, step.node, *inputs, output)
+        return lambda threads: call()
+    return binder
+
+
+def clip_call(x, clip, output):
+    """Call of clip(x), x and output of one shape."""
+    return _shared(x.size, x.size, kernels.clip_flat, x.reshape(-1), *_floats(*clip), output.reshape(-1))
+
+
+def scale_call(x, scale, shift, clip, output):
+    """Call of clip(x * scale + shift) by channel (axis 1)."""
+    planes = x.shape[0] * x.shape[1]
+    return _shared(x.size, planes, kernels.scale_planes, x.reshape(planes, -1), scale, shift, *_floats(*clip),
+                   output.reshape(planes, -1))
+
+
+def _batch_norm(step, inputs, output):
+    return scale_call(inputs[0], step.scale, step.shift, step.clip, output)
+
+
+def _clip(step, inputs, output):
+    return clip_call(inputs[0], (number(step.node, "a_min"), number(step.node, "a_max")), output)
+
+
+def _add(step, inputs, output):
+    x, y = inputs
+    if x.shape != y.shape:
+        return _binary(np.add)(step, inputs, output)
+    return _shared(x.size, x.size, kernels.add_flat, x.reshape(-1), y.reshape(-1), *_floats(*step.clip),
+                   output.reshape(-1))
+
+
+def _multiply(step, inputs, output):
+    x, factors = inputs if inputs[0].size >= inputs[1].size else inputs[::-1]
+    if x.ndim == 4 and factors.shape == (*x.shape[:2], 1, 1):
+        planes = x.shape[0] * x.shape[1]
+        return _shared(x.size, planes, kernels.scale_by_plane, x.reshape(planes, -1), factors.reshape(-1),
+                       output.reshape(planes, -1))
+    return _binary(np.multiply)(step, inputs, output)
+
+
+def _binary(function):
+    def binder(step, inputs, output):
+        clipped = clip_call(output, step.clip, output) if step.clip != (-math.inf, math.inf) else None
+
+        def call(threads):
+            with np.errstate(all="ignore"):
+                function(*inputs, out=output)
+            if clipped:
+                clipped(threads)
+        return call
+    return binder
+
+
+def _scalar(function):
+    def binder(step, inputs, output):
+        value = np.float32(number(step.node, "scalar"))
+
+        def call(threads):
+            with np.errstate(all="ignore"):
+                function(inputs[0], value, output)
+        return call
+    return binder
+
+
+def _activation(step, inputs, output):
+    kind = step.node.attrs["act_type"]
+    if kind == "relu":
+        return clip_call(inputs[0], (0, math.inf), output)
+    return _numpy(_ACTIVATIONS[kind])(step, inputs, output)
+
+
+def _sigmoid(node, x, output):
+    with np.errstate(over="ignore"):
+        np.negative(x, out=output)
+        np.exp(output, out=output)
+        output += 1
+        np.reciprocal(output, out=output)
+
+
+def _softsign(node, x, output):
+    np.divide(x, 1 + np.abs(x), out=output)
+
+
+_ACTIVATIONS = {
+    "sigmoid": _sigmoid, "tanh": lambda node, x, output: np.tanh(x, out=output), "softsign": _softsign,
+    "softrelu": lambda node, x, output: np.logaddexp(x, np.float32(0), out=output),
+}
+
+
+def _leaky(node, x, *others):
+    *gamma, output = others
+    kind, slope = text(node, "act_type", "leaky"), np.float32(number(node, "slope", 0.25))
+    with np.errstate(over="ignore"):
+        if kind == "gelu":
+            output[...] = x * np.float32(0.5) * (1 + _erf(x * np.float32(math.sqrt(0.5))))
+            return
+        if kind == "leaky":
+            low = slope * x
+        elif kind == "prelu":
+            low = gamma[0].reshape(1, -1, *[1] * (x.ndim - 2)) * x
+        elif kind == "elu":
+            low = slope * np.expm1(x)
+        else:  # selu
+            low = np.float32(1.0507009873554805 * 1.6732632423543772) * np.expm1(x)
+            x = np.float32(1.0507009873554805) * x
+    np.copyto(output, np.where(x > 0, x, low))
+
+
+def _erf(x):
+    return np.array([math.erf(value) for value in x.reshape(-1).tolist()], np.float32).reshape(x.shape)
+
+
+def _hard_sigmoid(node, x, output):
+    np.clip(x * np.float32(number(node, "alpha", 0.2)) + np.float32(number(node, "beta", 0.5)), 0, 1, out=output)
+
+
+def _pooling(step, inputs, output):
+    node, x = step.node, inputs[0]
+    kind, average = text(node, "pool_type", "max"), text(node, "pool_type", "max") == "avg"
+    (kernel_h, kernel_w), (stride_h, stride_w), (pad_h, pad_w) = pooling_window(node, x.shape)
+    planes = x.shape[0] * x.shape[1]
+    images, made = x.reshape(planes, *x.shape[2:]), output.reshape(planes, *output.shape[2:])
+    if flag(node, "global_pool") and average:
+        return _shared(x.size, planes, kernels.plane_means, x.reshape(planes, -1), output.reshape(-1))
+    window = (kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w)
+    inside = 2 * made.shape[1] <= images.shape[1] and 2 * made.shape[2] <= images.shape[2]
+    if kind == "max" and window == (2, 2, 2, 2, 0, 0) and inside:
+        return _shared(x.size, planes, kernels.max_pool_twos, images, made)
+    if kind == "max":
+        return _shared(x.size, planes, kernels.max_pool, images, *window, made)
+    count_pad = flag(node, "count_include_pad", True)
+    return _shared(x.size, planes, kernels.sum_pool, images, *window, average, count_pad, made)
+
+
+def _adaptive_pooling(step, inputs, output):
+    x = inputs[0]
+    planes = x.shape[0] * x.shape[1]
+    if output.shape[2:] == (1, 1):
+        return _shared(x.size, planes, kernels.plane_means, x.reshape(planes, -1), output.reshape(-1))
+    return _shared(x.size, planes, kernels.adaptive_means, x.reshape(planes, *x.shape[2:]),
+                   output.reshape(planes, *output.shape[2:]))
+
+
+def _lrn(step, inputs, output):
+    node, x = step.node, inputs[0]
+    nsize = integer(node, "nsize")
+    numbers = _floats(number(node, "alpha", 1e-4) / nsize, number(node, "beta", 0.75), number(node, "knorm", 2))
+    as_three = (x.shape[0], x.shape[1], -1)
+    return _shared(x.size, x.shape[0], kernels.local_response, x.reshape(as_three), nsize // 2, *numbers,
+                   output.reshape(as_three))
+
+
+def _softmax(node, x, output):
+    axis = softmax_axis(node)
+    with np.errstate(all="ignore"):
+        np.subtract(x, x.max(axis, keepdims=True), out=output)
+        if node.op == "log_softmax":
+            output -= np.log(np.exp(output).sum(axis, keepdims=True))
+        else:
+            np.exp(output, out=output)
+            output /= output.sum(axis, keepdims=True)
+
+
+def _concat(step, inputs, output):
+    axis, begin, copies = integer(step.node, "dim", 1) % output.ndim, 0, []
+    for x in inputs:
+        part = output[(slice(None),) * axis + (slice(begin, begin + x.shape[axis]),)]
+        begin += x.shape[axis]
+        # What the plan has put there is not copied.
+        if part.ctypes.data != x.ctypes.data or not part.flags.c_contiguous:
+            copies.append((part, x))
+
+    def call(threads):
+        for part, x in copies:
+            np.copyto(part, x)
+    return call
+
+
+def _pad(node, x, output):
+    mode = text(node, "mode", "constant")
+    settings = {"constant_values": number(node, "constant_value", 0)} if mode == "constant" else {}
+    np.copyto(output, np.pad(x, pad_widths(node, x.shape), mode, **settings))
+
+
+def _reduce(function):
+    def reduce(node, x, output):
+        function(x, axis=reduced_axes(node, x.ndim), keepdims=True, out=output.reshape(
+            [1 if axis in reduced_axes(node, x.ndim) else size for axis, size in enumerate(x.shape)]))
+    return _numpy(reduce)
+
+
+_transpose = _numpy(lambda node, x, output: np.copyto(output, x.transpose(transposed_axes(node, x.ndim))))
+_slice = _numpy(lambda node, x, output: np.copyto(output, x[slices_of(node, x.shape)]))
+_arithmetic = {"sub": _binary(np.subtract), "div": _binary(np.divide), "mul": _multiply, "add": _add}
+
+_BINDERS = {
+    "BatchNorm": _batch_norm, "Activation": _activation, "LeakyReLU": _numpy(_leaky), "clip": _clip,
+    "hard_sigmoid": _numpy(_hard_sigmoid), "Pooling": _pooling, "_contrib_AdaptiveAvgPooling2D": _adaptive_pooling,
+    "LRN": _lrn, "softmax": _numpy(_softmax), "log_softmax": _numpy(_softmax), "Concat": _concat,
+    "Pad": _numpy(_pad), "transpose": _transpose, "SwapAxis": _transpose, "slice": _slice, "slice_axis": _slice,
+    "mean": _reduce(np.mean), "sum": _reduce(np.sum), "max": _reduce(np.amax),
+    **{f"{kind}_{name}": binder for kind in ("elemwise", "broadcast") for name, binder in _arithmetic.items()},
+    "_plus_scalar": _scalar(np.add), "_minus_scalar": _scalar(np.subtract), "_mul_scalar": _scalar(np.multiply),
+    "_div_scalar": _scalar(np.divide), "_maximum_scalar": _scalar(np.maximum),
+    "_minimum_scalar": _scalar(np.minimum),
+    "_rminus_scalar": _scalar(lambda x, value, output: np.subtract(value, x, out=output)),
+    "_rdiv_scalar": _scalar(lambda x, value, output: np.divide(value, x, out=output)),
+}

@@ -1,0 +1,34 @@
+"""What the kernels of one input row share: its copy in, the sums' way out."""
+
+import numpy as np
+from numba import njit
+
+from .simd import LANES
+
+_EXPONENT = np.uint32(0x7F800000)
+
+
+@njit(cache=True, nogil=True)
+def copy_finite(x, scratch) -> bool:
+    """Copy x float32 (cols,) into scratch, whose rest becomes 0; whether all of x is finite."""
+    bits = x.view(np.uint32)
+    odd = 0
+    for column in range(x.size):
+        scratch[column] = x[column]
+        odd += (bits[column] & _EXPONENT) == _EXPONENT
+    scratch[x.size:] = 0
+    return odd == 0
+
+
+@njit(cache=True, nogil=True)
+def finish_slice(sums, order, s, bias, relu, y):
+    """y[order[16 s + lane]] = sums[lane] + bias, not below 0 with `relu` (NaN stays NaN). bias: (rows,) or (0,)."""
+    first = LANES * s
+    for lane in range(min(LANES, order.size - first)):
+        row = order[first + lane]
+        total = sums[lane]
+        if bias.size:
+            total += bias[row]
+        if relu and total < 0:
+            total = np.float32(0)
+        y[row] = total

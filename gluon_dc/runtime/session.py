@@ -1,0 +1,230 @@
+"""A compressed net that runs by itself: from the graph and the weights of a .gdc file, without MXNet."""
+
+import os
+import threading
+from collections import OrderedDict
+
+import numpy as np
+
+from ..coding import CompressedModel, FormatError, loads
+from ..coding.container import load
+from ..coding.context_tensor import decode_groups
+from ..coding.errors import located
+from .attributes import integers
+from .graph import check_operators, infer_shapes, read_graph
+from .lowering import lower
+from .plan import Plan
+from .weights import Weights
+
+# Of the activations of one run: a VGG-16 takes 40 MB an image.
+MAX_NBYTES = 2**32
+MAX_SHAPES = 4
+MAX_IDLE = 4
+
+
+def session(model, threads=1, force=None, batch=1, input_shape=None, max_nbytes=MAX_NBYTES,
+            measure=True, progress=None) -> "Session":
+    """Make a compressed net ready to run, without MXNet.
+
+    Parameters
+    ----------
+    model : CompressedModel, or path of a .gdc file
+        With a graph: made by ``gluon_dc.compress(net, graph=True)``, or by tools/add_graph.py.
+    threads : int >= 1
+        That a run may use.
+    force : str or dict, optional
+        The form that layers run in, in place of the one chosen: one name ("dense", "sliced", "window", "panels",
+        "direct"), which layers of another kind ignore, or {pattern: name} over names of weights.
+    batch : int >= 1
+        Inputs of a run, to choose forms for before the first one; any other number runs too.
+    input_shape : tuple of int, optional
+        Of one input, such as (3, 224, 224), where the graph does not say or for another. Without both the layers are
+        prepared by the first run.
+    max_nbytes : int
+        Most bytes that the activations of one run may take.
+    measure : bool
+        Whether each layer's forms are timed, once, for the fastest (milliseconds a layer, remembered in the user's cache
+        folder: ``runtime.choice_cache``); else forms are chosen by rule.
+
+    progress : callable, optional
+        ``progress(weights)`` after each part that the context coder has decoded, a second for a million weights; from
+        any thread.
+
+    Returns
+    -------
+    Session
+
+    Raises
+    ------
+    FormatError
+        The file is damaged, has no graph, or one with operators that are not known; the message names them.
+    ValueError
+        Settings out of range; an input shape that the net does not take.
+    OSError
+        The file cannot be read.
+    """
+    for name, value in (("threads", threads), ("batch", batch)):
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+            raise ValueError(f"{name} must be a whole number from 1 on, got {value!r}")
+    if isinstance(model, CompressedModel):
+        return Session(model, None, threads, force, batch, input_shape, max_nbytes, measure, progress)
+    path = os.fspath(model)
+    found = load(path)  # refuses what is no .gdc file before it reads all of it
+    with open(path, "rb") as file:
+        data = file.read()
+    with located(path):
+        return Session(found, data, threads, force, batch, input_shape, max_nbytes, measure, progress)
+
+
+class Session:
+    """A net that runs. `gluon_dc.session` makes one; several threads may call `run` at the same time.
+
+    Attributes
+    ----------
+    input_shape : tuple of int, or None
+        Shape of one input, where it is known.
+    metadata : dict
+        The file's.
+    """
+
+    def __init__(self, model, data, threads, force, batch, input_shape, max_nbytes, measure=True, progress=None):
+        if model.graph is None:
+            raise FormatError("this file has no graph, so it cannot run by itself: compress with graph=True, or add "
+                              "one: tools/add_graph.py FILE.gdc -o OUT.gdc")
+        self.metadata = dict(model.metadata)
+        self._threads, self._max_nbytes = int(threads), max_nbytes
+        self._graph = read_graph(model.graph, model.tensors)
+        check_operators(self._graph)
+        self._check_data()
+        self._weights = Weights(model, data, force, self._threads, measure)
+        self._plans, self._lock, self._last = OrderedDict(), threading.Lock(), None
+        self.input_shape = self._noted_shape() if input_shape is None else tuple(map(int, input_shape))
+        self._check_shapes(int(batch))
+        decode_groups(model.tensors, progress)  # on several threads
+        self._steps = lower(self._graph, self._weights.array)
+        if self.input_shape is None:
+            return
+        plan = self._new_plan((int(batch), *self.input_shape))
+        self._put_back((int(batch), *self.input_shape), plan)
+        self._weights.release()
+
+    def __repr__(self):
+        shape = "" if self.input_shape is None else f"{self._expected()}, "
+        return f"Session({shape}{len(self._weights.shapes)} tensors, weights of {self.weights_nbytes:,} bytes)"
+
+    def __call__(self, x):
+        return self.run(x)
+
+    def run(self, x):
+        """The net's output for x, float32 (n, ...); a tuple where it has several.
+
+        x: float32 array (n, *input_shape), preprocessed as the net wants it. Raises ValueError for another dtype or a
+        shape that the net does not take.
+        """
+        x = self._checked(x)
+        plan = self._take(x.shape)
+        try:
+            outputs = plan.run(x, self._threads)
+        finally:
+            self._put_back(x.shape, plan)
+        return outputs[0] if len(outputs) == 1 else tuple(outputs)
+
+    def profile(self, x, rounds=10) -> list[tuple[str, float]]:
+        """(weight or operator, median seconds) of every step for x, in order."""
+        x = self._checked(x)
+        plan = self._take(x.shape)
+        try:
+            return list(zip(plan.names, plan.profile(x, self._threads, rounds)))
+        finally:
+            self._put_back(x.shape, plan)
+
+    @property
+    def weights_nbytes(self) -> int:
+        """Resident bytes of all weights in the forms that run, other parameters, and the file itself where it is kept
+        (for batch sizes that want other forms)."""
+        return self._weights.nbytes
+
+    @property
+    def layers(self) -> tuple:
+        """A `LayerRow` for each layer with weights, of the last shape that was made ready."""
+        return () if self._last is None else tuple(self._last.rows)
+
+    def table(self) -> str:
+        """Text: each layer, its form, its resident bytes beside dense float32, and microseconds of each form measured."""
+        lines = [("layer", "weight", "kept", "form", "bytes", "of dense", "us of a call")]
+        for row in self.layers:
+            dense = 4 * int(np.prod(row.shape))
+            lines.append((row.name, "x".join(map(str, row.shape)), f"{100 * row.density:.1f} %", row.form,
+                          f"{row.nbytes:,}", f"{100 * row.nbytes / dense:.1f} %", row.choice.times()))
+        widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+        text = [_justified(line, widths) for line in lines]
+        text.insert(1, "-" * len(text[0]))
+        dense = sum(4 * int(np.prod(shape)) for shape in self._weights.shapes.values())
+        text.append(f"all weights resident: {self.weights_nbytes:,} bytes, {dense:,} as dense float32 "
+                    f"({dense / max(1, self.weights_nbytes):.1f}x)")
+        if self._last is not None:
+            text.append(f"activations: {self._last.nbytes:,} bytes")
+        return "\n".join(text)
+
+    def _check_data(self):
+        names = [self._graph.nodes[i].name for i in self._graph.data]
+        if len(names) != 1:
+            raise FormatError(f"graph: a session runs nets with one input; {len(names)} variables are no tensors of "
+                              f"the file: {', '.join(names[:8]) or 'none'}")
+
+    def _check_shapes(self, batch):
+        # Before anything is decoded, which takes seconds for a large net.
+        if self.input_shape is not None:
+            name = self._graph.nodes[self._graph.data[0]].name
+            infer_shapes(self._graph, self._weights.shapes, {name: (batch, *self.input_shape)})
+
+    def _noted_shape(self):
+        node = self._graph.nodes[self._graph.data[0]]
+        shape = integers(node, "__shape__", None)
+        return shape[1:] if shape is not None and len(shape) > 1 and min(shape[1:]) >= 1 else None
+
+    def _expected(self):
+        return "(n, ...)" if self.input_shape is None else f"(n, {', '.join(map(str, self.input_shape))})"
+
+    def _checked(self, x):
+        if not isinstance(x, np.ndarray) or x.dtype != np.float32:
+            kind = f"{x.dtype} of shape {x.shape}" if isinstance(x, np.ndarray) else type(x).__name__
+            raise ValueError(f"expected a float32 array of shape {self._expected()}, got {kind}: preprocess it, then "
+                             "x.astype(np.float32)")
+        if x.ndim < 2 or 0 in x.shape or self.input_shape is not None and x.ndim != 1 + len(self.input_shape):
+            raise ValueError(f"expected an input of shape {self._expected()}, got {x.shape}; one image is a batch of "
+                             "one: x[None]")
+        return x
+
+    def _take(self, shape):
+        with self._lock:
+            idle = self._plans.get(shape)
+            if idle:
+                self._plans.move_to_end(shape)
+                return idle.pop()
+        try:
+            return self._new_plan(shape)
+        except FormatError:
+            raise
+        except ValueError as error:
+            raise ValueError(f"an input of shape {shape} does not go through the net, expected {self._expected()} "
+                             f"({error})") from None
+
+    def _new_plan(self, shape):
+        plan = Plan(self._graph, self._steps, self._weights, shape, self._max_nbytes)
+        self._last = plan
+        return plan
+
+    def _put_back(self, shape, plan):
+        with self._lock:
+            idle = self._plans.setdefault(shape, [])
+            self._plans.move_to_end(shape)
+            if len(idle) < MAX_IDLE:
+                idle.append(plan)
+            while len(self._plans) > MAX_SHAPES:
+                self._plans.popitem(last=False)
+
+
+def _justified(line, widths):
+    cells = [cell.ljust(width) if i in (0, 3, 6) else cell.rjust(width) for i, (cell, width) in enumerate(zip(line, widths))]
+    return "  ".join(cells).rstrip()

@@ -1,0 +1,115 @@
+import numpy as np
+import pytest
+from conv_cases import CASES, coded_filters, plain_convolution, planes
+from conv_cases import check as check_conv
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from matrix_cases import SHAPES, check, coded_matrix, inputs
+
+from gluon_dc.runtime import dense, dense_kernel, tile_plan
+from gluon_dc.runtime.dense import DenseConv, DenseMatrix
+from gluon_dc.runtime.forms import CONV_FORMS, MATRIX_FORMS, Geometry
+
+SAME = Geometry(pad=(1, 1))
+
+
+@pytest.fixture(autouse=True)
+def small_work_is_shared_out(monkeypatch):
+    monkeypatch.setattr(tile_plan, "ALONE_CYCLES", 0)
+
+
+def planes_for(shape, geometry, size, n=1):
+    return planes((n, shape[1] * geometry.groups, *size), 1)
+
+
+@pytest.fixture(params=["registers of 512 bits", "portable"])
+def path(request, monkeypatch):
+    if request.param == "portable":
+        monkeypatch.setattr(dense, "HAS_AVX512", False)
+        monkeypatch.setattr(dense_kernel, "_AT_ONCE", (1, 1, 4))
+    return request.param
+
+
+@pytest.mark.parametrize("rows, cols, density, k", SHAPES)
+@pytest.mark.parametrize("n", [0, 1, 3])
+def test_matrices(rows, cols, density, k, n):
+    coded = coded_matrix(rows, cols, density, k)
+    form = DenseMatrix.build(coded)
+    check(form, coded, inputs(n, cols))
+    check(form, coded, inputs(n, cols), inputs(1, rows)[0], relu=True)
+    assert (form.rows, form.cols, form.nbytes) == (rows, cols, 4 * rows * cols)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_against_a_plain_convolution(name, path):
+    shape, geometry, size = CASES[name]
+    coded = coded_filters(shape, 0.8)
+    form = DenseConv.build(coded, geometry)
+    bias = planes((shape[0],))
+    check_conv(form, coded, geometry, planes_for(shape, geometry, size), bias)
+    check_conv(form, coded, geometry, planes_for(shape, geometry, size, n=3), None, relu=True, threads=2)
+
+
+def test_a_kernel_of_more_taps_than_a_panel_has_keys():
+    geometry, coded = Geometry(pad=(3, 0)), coded_filters((5, 3, 17, 20), 1)
+    check_conv(DenseConv.build(coded, geometry), coded, geometry, planes((2, 3, 18, 30)))
+
+
+@given(st.data())
+@settings(max_examples=40, deadline=None)
+def test_random_shapes(data):
+    kernel, stride, dilate, pad = (tuple(data.draw(st.integers(least, most)) for _ in range(2))
+                                   for least, most in ((1, 7), (1, 4), (1, 3), (0, 4)))
+    groups = data.draw(st.sampled_from([1, 1, 2, 5]))
+    n, threads = data.draw(st.integers(1, 3)), data.draw(st.integers(1, 3))
+    least = [max(1, d * (k - 1) + 1 - 2 * p) for k, d, p in zip(kernel, dilate, pad)]
+    size = tuple(data.draw(st.integers(low, low + 40)) for low in least)
+    geometry = Geometry(stride, pad, dilate, groups)
+    shape = (groups * data.draw(st.integers(1, 20)), data.draw(st.integers(1, 30)), *kernel)
+    coded = coded_filters(shape, 1)
+    check_conv(DenseConv.build(coded, geometry), coded, geometry, planes_for(shape, geometry, size, n),
+               planes((shape[0],)), data.draw(st.booleans()), threads)
+
+
+def test_weights_without_codes():
+    class Plain:
+        shape = (7, 2, 3, 3)
+
+        def decode(self):
+            return planes(self.shape)
+    x = planes((1, 2, 9, 9), 1)
+    expected = plain_convolution(x, planes((7, 2, 3, 3)), SAME)
+    assert np.allclose(DenseConv.build(Plain(), SAME).apply(x), expected, rtol=0, atol=1e-5)
+
+
+def test_nan_and_infinity():
+    coded = coded_filters((9, 3, 3, 3), 1.0)
+    x = planes((1, 3, 9, 9))
+    x[0, 1, 4, 4], x[0, 2, 0, 0] = np.nan, np.inf
+    expected = plain_convolution(x, coded.decode(), SAME)
+    for relu in (False, True):
+        assert np.array_equal(np.isnan(DenseConv.build(coded, SAME).apply(x, relu=relu)), np.isnan(expected))
+
+
+def test_nothing_else_is_written():
+    around = np.full(9 * 13 * 13 + 64, 7, np.float32)
+    out = around[32:-32].reshape(1, 9, 13, 13)
+    form, x = DenseConv.build(coded_filters((9, 5, 3, 3), 1), SAME), planes((1, 5, 13, 13))
+    assert form.apply(x, out=out) is out
+    assert np.array_equal(out, form.apply(x))
+    assert (around[:32] == 7).all() and (around[-32:] == 7).all()
+
+
+def test_no_images():
+    assert DenseConv.build(coded_filters((8, 5, 3, 3), 1), SAME).apply(planes((0, 5, 6, 7))).shape == (0, 8, 6, 7)
+
+
+def test_what_does_not_fit():
+    with pytest.raises(ValueError, match=r"none 0 and `out` even in 3 groups, got \(4, 2, 3, 3\)"):
+        DenseConv.build(coded_filters((4, 2, 3, 3), 1), Geometry(groups=3))
+    with pytest.raises(ValueError, match=r"a matrix has shape \(rows, cols\), got \(4, 2, 3, 3\)"):
+        DenseMatrix.build(coded_filters((4, 2, 3, 3), 1))
+
+
+def test_the_names():
+    assert MATRIX_FORMS["dense"] is DenseMatrix and CONV_FORMS["dense"] is DenseConv

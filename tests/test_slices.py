@@ -1,0 +1,44 @@
+import numpy as np
+import pytest
+from matrix_cases import coded_matrix, inputs
+
+from gluon_dc.runtime.kept import slice_order
+from gluon_dc.runtime.rows import copy_finite, finish_slice
+from gluon_dc.runtime.slices import codebook_table, kernel_inputs
+
+
+def test_rows_of_most_weights_come_first_and_ties_stay_in_order():
+    assert slice_order(np.array([2, 5, 0, 5, 2])).tolist() == [1, 3, 0, 4, 2]
+
+
+def test_codebook_tables_are_padded_and_aligned():
+    table = codebook_table(coded_matrix(2, 2, 0.5, 3), 32)
+    assert table.shape == (32,) and not table[3:].any() and table[1:3].all() and table.ctypes.data % 64 == 0
+
+
+def test_read_only_inputs_are_copied():
+    x, bias = inputs(2, 3), inputs(1, 4)[0]
+    assert kernel_inputs(x, bias)[0] is x and kernel_inputs(x, bias)[1] is bias
+    x.flags.writeable = bias.flags.writeable = False
+    x_copy, bias_copy = kernel_inputs(x, bias)
+    assert x_copy.flags.writeable and bias_copy.flags.writeable and np.array_equal(x_copy, x)
+    assert kernel_inputs(x, None)[1].shape == (0,)
+
+
+@pytest.mark.parametrize("odd", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("place", [0, 17, 36])
+def test_an_input_that_is_not_finite_is_found(odd, place):
+    x, scratch = inputs(1, 37)[0], np.full(50, 9, np.float32)
+    x[5] = np.finfo(np.float32).max
+    assert copy_finite(x, scratch) and np.array_equal(scratch[:37], x) and not scratch[37:].any()
+    x[place] = odd
+    assert not copy_finite(x, scratch) and np.array_equal(scratch[:37], x, equal_nan=True)
+
+
+def test_sums_go_to_their_rows():
+    sums, order = np.arange(-8, 8, dtype=np.float32), np.arange(18, dtype=np.int32)[::-1].copy()
+    y = np.full(18, 99, np.float32)
+    finish_slice(sums, order, 1, np.zeros(0, np.float32), False, y)
+    assert y.tolist() == [-7, -8] + [99] * 16
+    finish_slice(sums, order, 0, np.full(18, 0.5, np.float32), True, y)
+    assert y[2:].tolist() == [max(0, value + 0.5) for value in range(-8, 8)][::-1]

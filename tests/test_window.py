@@ -1,0 +1,194 @@
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from matrix_cases import SHAPES, check, coded_matrix, inputs
+
+from gluon_dc.coding import CodedTensor
+from gluon_dc.runtime import MatrixForm, simd
+from gluon_dc.runtime.window import WindowMatrix
+
+WIDTHS = [32, 64, 128]
+
+
+@pytest.fixture(params=["avx512", "plain"])
+def path(request, monkeypatch):
+    """Both instruction paths; AVX-512 only where the machine has it."""
+    if request.param == "avx512" and not simd.HAS_AVX512:
+        pytest.skip("needs AVX-512")
+    monkeypatch.setattr(simd, "HAS_AVX512", request.param == "avx512")
+    return request.param
+
+
+def two_rows():
+    """Row 0 keeps columns 1 and 34, row 1 keeps 0, 1, 2, 3; code of a weight = its column mod 4 + 1."""
+    codes = np.zeros((2, 40), np.uint8)
+    codes[0, [1, 34]] = [2, 3]
+    codes[1, :4] = [1, 2, 3, 4]
+    return CodedTensor(np.array([0, 1, 2, 4, 8], np.float32), codes)
+
+
+class TestByHand:
+    """The row of most weights is lane 0."""
+
+    def test_a_window_of_32(self):
+        form = WindowMatrix.build(two_rows(), 32)
+        words = np.zeros((2, 16), np.uint32)
+        words[0, 0] = (0 | 1 << 5) | (1 | 2 << 5) << 10 | (2 | 3 << 5) << 20
+        words[0, 1] = 1 | 2 << 5  # column 34 lies outside
+        words[1, 0] = 0 | 4 << 5  # the window begins at 3
+        words[1, 1] = 31 | 3 << 5
+        assert np.array_equal(form.words, words)
+        assert form.sides.tolist() == [[0], [3]]
+        assert form.order.tolist() == [1, 0] and form.bounds.tolist() == [0, 2]
+
+    def test_a_window_of_64(self):
+        form = WindowMatrix.build(two_rows(), 64)
+        # Position 34 is 2 and the high bit; bits 30 and 31 of a word are the high bits of slots 0 and 1.
+        assert form.words[0, 1] == (1 | 2 << 5) | (2 | 3 << 5) << 10 | 1 << 31
+        assert form.sides.tolist() == [[0, 0], [3, 0]]
+
+    def test_high_bits_outside_the_words(self):
+        codes = np.zeros((2, 128), np.uint8)
+        codes[1, [0, 64, 127]] = 1  # high bits of the slots: 0, 2, 3
+        form = WindowMatrix.build(CodedTensor(np.array([0, 1], np.float32), codes), 128)
+        assert form.words[0, 0] == 32 | 32 << 10 | (31 | 32) << 20
+        # Numbers 2 and 3 of the lane are slot 1's bits 0 and 1; 4 and 5 are slot 2's.
+        assert form.sides.tolist() == [[0, 0, 1, 1, 1]]
+
+    def test_the_third_slot_of_64(self):
+        codes = np.zeros((17, 64), np.uint8)
+        codes[3, [0, 1, 63]] = 1
+        form = WindowMatrix.build(CodedTensor(np.array([0, 1], np.float32), codes), 64)
+        assert form.sides.tolist() == [[0, 1]] and form.bounds.tolist() == [0, 1, 1]
+
+    def test_starts_of_very_wide_matrices_are_coarse(self):
+        codes = np.zeros((1, 2**17 + 2**16 - 1), np.uint8)
+        codes[0, [5, 2**17 + 3]] = 1
+        form = WindowMatrix.build(CodedTensor(np.array([0, 1], np.float32), codes), 32)
+        assert form.coarse == 2 and form.sides.tolist() == [[1], [2**15]] and form.words[:, 0].tolist() == [33, 35]
+
+    def test_the_product(self, path):
+        x = np.arange(40, dtype=np.float32)[None]
+        expected = [[1 * 2 + 34 * 4, 0 + 1 * 2 + 2 * 4 + 3 * 8]]
+        for width in WIDTHS:
+            form = WindowMatrix.build(two_rows(), width)
+            assert form.apply(x).tolist() == expected
+            assert form.apply(x, np.array([1, -100], np.float32), relu=True).tolist() == [[139, 0]]
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("rows, cols, density, k", SHAPES)
+def test_against_dense(rows, cols, density, k, width, path):
+    coded = coded_matrix(rows, cols, density, k)
+    form = WindowMatrix.build(coded, width)
+    assert (form.rows, form.cols) == (rows, cols)
+    check(form, coded, inputs(2, cols), inputs(1, rows, 1)[0], relu=True)
+    check(form, coded, inputs(1, cols))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 50), st.integers(1, 400), st.floats(0, 1), st.integers(1, 32), st.integers(0, 99))
+def test_any_shape(rows, cols, density, k, seed):
+    coded = coded_matrix(rows, cols, density, k, seed)
+    for width in (None, *WIDTHS):
+        check(WindowMatrix.build(coded, width), coded, inputs(1, cols, seed))
+
+
+def test_uneven_rows(path):
+    coded = coded_matrix(100, 1000, 0.02)
+    codes = coded.codes.copy()
+    codes[41] = 1  # one full row,
+    codes[::3] = 0  # many empty ones,
+    codes[:, 100:200] = 0  # empty columns
+    coded = CodedTensor(coded.codebook, codes)
+    for width in WIDTHS:
+        check(WindowMatrix.build(coded, width), coded, inputs(1, 1000))
+
+
+def test_no_rows_of_x(path):
+    assert WindowMatrix.build(coded_matrix(20, 30, 0.5)).apply(inputs(0, 30)).shape == (0, 20)
+
+
+def test_infinite_inputs_count_where_weights_are_kept(path):
+    coded = coded_matrix(40, 300, 0.1)
+    x = inputs(1, 300)
+    x[0, 7], x[0, 8] = np.inf, np.nan
+    weight = coded.decode()
+    for width in WIDTHS:
+        y = WindowMatrix.build(coded, width).apply(x)[0]
+        touched = (weight[:, 7] != 0) | (weight[:, 8] != 0)
+        assert touched.any() and not touched.all()
+        assert np.isfinite(y[~touched]).all()
+        assert np.isnan(y[weight[:, 8] != 0]).all()
+        only = (weight[:, 7] != 0) & (weight[:, 8] == 0)
+        assert np.array_equal(y[only], np.inf * np.sign(weight[only, 7]))
+
+
+def test_relu_lets_nan_through(path):
+    coded = CodedTensor(np.array([0, 1], np.float32), np.ones((1, 3), np.uint8))
+    assert np.isnan(WindowMatrix.build(coded).apply(np.full((1, 3), np.nan, np.float32), relu=True)).all()
+
+
+def test_threads_give_the_same(path):
+    coded = coded_matrix(3000, 500, 0.1)
+    form, x = WindowMatrix.build(coded), inputs(8, 500)
+    single = check(form, coded, x)
+    assert np.array_equal(form.apply(x, threads=2), single) and np.array_equal(form.apply(x, threads=5), single)
+
+
+def test_several_threads_at_once():
+    coded = coded_matrix(300, 500, 0.1)
+    form = WindowMatrix.build(coded)
+    xs = [inputs(1, 500, seed) for seed in range(4)]
+    expected, wrong = [form.apply(x) for x in xs], []
+
+    def work(x, y):
+        for _ in range(50):
+            if not np.array_equal(form.apply(x, threads=2), y):
+                wrong.append(1)
+    workers = [threading.Thread(target=work, args=pair) for pair in zip(xs, expected)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert not wrong
+
+
+def test_read_only_inputs_and_a_given_output():
+    coded = coded_matrix(30, 50, 0.3)
+    x, bias, out = inputs(2, 50), inputs(1, 30)[0], np.empty((2, 30), np.float32)
+    x.flags.writeable = bias.flags.writeable = False
+    form = WindowMatrix.build(coded)
+    assert form.apply(x, bias, out=out) is out and np.array_equal(out, form.apply(x, bias))
+
+
+def test_the_fastest_width_follows_density():
+    widths = [32 << WindowMatrix.build(coded_matrix(160, 4096, density)).high_bits for density in (0.01, 0.09, 0.3)]
+    assert widths == [128, 64, 32]
+
+
+def test_resident_bytes():
+    coded = coded_matrix(512, 4096, 0.09)
+    form = WindowMatrix.build(coded)
+    arrays = (form.words, form.sides, form.bounds, form.order, form.codebook)
+    assert form.nbytes == sum(array.nbytes for array in arrays)
+    assert 1.25 * coded.nnz < form.nbytes < 2 * coded.nnz
+    assert form.words.ctypes.data % 64 == 0 and form.codebook.ctypes.data % 64 == 0
+
+
+def test_what_it_does_not_serve():
+    large = coded_matrix(4, 5, 0.5, 33)
+    assert not WindowMatrix.fits(large, 1) and WindowMatrix.fits(coded_matrix(4, 5, 0.5, 32), 1)
+    with pytest.raises(ValueError, match="the window form serves codebooks of up to 32 entries, got 33"):
+        WindowMatrix.build(large)
+    with pytest.raises(ValueError, match="a window has 32, 64 or 128 columns, got 96"):
+        WindowMatrix.build(coded_matrix(4, 5, 0.5), 96)
+    with pytest.raises(ValueError, match=r"expected a matrix of fewer than 2\^31 columns, got shape \(3,\)"):
+        WindowMatrix.build(CodedTensor(np.zeros(1, np.float32), np.zeros(3, np.uint8)))
+
+
+def test_it_is_a_matrix_form():
+    assert issubclass(WindowMatrix, MatrixForm)
