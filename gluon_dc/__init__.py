@@ -8,6 +8,7 @@ from . import kernel_cache
 
 __version__ = "0.1.0"
 kernel_cache.ensure_place()  # before any kernel is defined
+kernel_cache.forget_stale()
 
 _HOME = {
     "prune": "nn", "quantize": "nn", "unwrap": "nn", "compress": "nn", "restore": "nn",

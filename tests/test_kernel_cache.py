@@ -61,3 +61,64 @@ def test_the_package_is_imported_where_nothing_can_be_written(tmp_path):
                             env={**environment, "HOME": home, "XDG_CACHE_HOME": home})
     assert result.returncode == 0, result.stderr
     assert not Path(result.stdout.strip()).exists()  # removed at exit
+
+
+class TestStaleKernels:
+    @pytest.fixture
+    def package(self, tmp_path, monkeypatch):
+        """A package of two modules with kernels and one without, and compiled kernels of the first."""
+        monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+        package = tmp_path / "package"
+        (package / "coding" / "__pycache__").mkdir(parents=True)
+        (package / "coding" / "kernel.py").write_text("from numba import njit")
+        (package / "coding" / "helper.py").write_text("from numba import njit\nRATE = 1")
+        (package / "coding" / "plain.py").write_text("pass")
+        kernel_cache.forget_stale(package)
+        for suffix in ("nbi", "1.nbc"):
+            (package / "coding" / "__pycache__" / f"kernel.run-1.py311.{suffix}").touch()
+        (package / "coding" / "__pycache__" / "kernel.cpython-311.pyc").touch()
+        return package
+
+    def test_nothing_has_changed(self, package):
+        assert kernel_cache.forget_stale(package) == 0
+        assert len(list((package / "coding" / "__pycache__").iterdir())) == 3
+
+    def test_a_helper_has_changed(self, package):
+        (package / "coding" / "helper.py").write_text("from numba import njit\nRATE = 2")
+        assert kernel_cache.forget_stale(package) == 2
+        assert [path.name for path in (package / "coding" / "__pycache__").iterdir()] == ["kernel.cpython-311.pyc"]
+        assert kernel_cache.forget_stale(package) == 0
+
+    def test_what_has_no_kernels_does_not_matter(self, package):
+        (package / "coding" / "plain.py").write_text("changed")
+        assert kernel_cache.forget_stale(package) == 0
+
+    def test_a_folder_that_was_asked_for_is_left(self, package, monkeypatch):
+        monkeypatch.setenv("NUMBA_CACHE_DIR", "/asked/for")
+        (package / "coding" / "helper.py").unlink()
+        assert kernel_cache.forget_stale(package) == 0
+
+    def test_where_nothing_can_be_written(self, package):
+        shutil.rmtree(package / "__pycache__")
+        (package / "__pycache__").touch()
+        assert kernel_cache.forget_stale(package) == 0
+
+
+def test_a_helper_of_a_kernel_that_changes_counts_at_once(tmp_path):
+    package = tmp_path / "gluon_dc"
+    package.mkdir()
+    shutil.copy(ROOT / "gluon_dc" / "kernel_cache.py", package)
+    (package / "__init__.py").write_text("from . import kernel_cache\nkernel_cache.forget_stale()\n")
+    (package / "helper.py").write_text("from numba import njit\n@njit\ndef rate():\n    return 1\n")
+    (package / "kernel.py").write_text("from numba import njit\nfrom .helper import rate\n"
+                                       "@njit(cache=True)\ndef run():\n    return rate()\n")
+
+    def run():
+        environment = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
+        code = "from gluon_dc.kernel import run; print(run())"
+        return subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True,
+                              env=environment).stdout.strip()
+
+    assert run() == "1"
+    (package / "helper.py").write_text((package / "helper.py").read_text().replace("return 1", "return 22"))
+    assert run() == "22"
