@@ -154,3 +154,36 @@ def zoo_sizes():
          "stages": {"dense": 240_000_000, "pruned": 30_000_000, "shared": 10_000_000, "coded": 8_000_000}},
         {"network": "mobilenet1.0", "weights": synthetic, "dense_nbytes": 17_000_000, "nbytes": 3_400_000},
     ]}
+
+
+def speed_rows(name="AlexNet fc6"):
+    """Return the JSON of benchmarks/dense_layers.py: two layers, batch 1 and 64, one thread, three contenders."""
+    rows = []
+    for layer, cols in ((name, 100), ("mine", 50)):
+        for batch in (1, 64):
+            for contender, nbytes, ms in (("ours, window", 1000, 0.25), ("ours, dense", 40_000, 2.0),
+                                          ("NumPy", 40_000, 2.0), ("torch", 40_000, 3.0), ("SciPy CSR", 6000, 1.0)):
+                rows.append({"layer": layer, "rows": 100, "cols": cols, "density": 0.1, "batch": batch, "threads": 1,
+                             "drawn": True, "contender": contender, "ours": contender.startswith("ours"),
+                             "nbytes": nbytes, "hot_ms": ms / 2, "cold_ms": ms * batch})
+    return {"setting": {"cores": 2, "machine": "x86_64", "not_installed": ["onnxruntime"]}, "rows": rows}
+
+
+def work_layer(name="fc", **fields):
+    """Return the JSON of a runtime.work.LayerWork: 10 x 100 weights, a tenth of them kept, at fixed width."""
+    return {"name": name, "op": "FullyConnected", "shape": [10, 100], "kept": 100, "inputs": 100, "outputs": 10,
+            "file_nbytes": 80, "fixed_nbytes": 100, "form": "fixed width", "resident_nbytes": 100, **fields}
+
+
+def energy(name="AlexNet fc6"):
+    """Return the JSON of benchmarks/energy.py: two layers, one of them measured at batch 1."""
+    measured = [{"layer": name, "batch": 1, "dense_mj": 3.0, "compressed_mj": 0.5, "dense_ms": 1, "compressed_ms": 0.1}]
+    return {"format": 1, "energy": {"title": name, "note": "Drawn weights", "machine": "this one", "batches": [1, 64],
+                                    "layers": [work_layer(name), work_layer("mine")], "measured": measured}}
+
+
+def mobile(name="lenet-5"):
+    """Return the JSON of tools/mobile.py: one net, 4,040 bytes dense and 140 compressed."""
+    net = {"network": name, "weights": "", "file": "x.gdc", "input_shape": [1, 10, 10], "file_nbytes": 150,
+           "parameter_nbytes": 40, "activation_nbytes": 1000, "other_numbers": 20, "layers": [work_layer()]}
+    return {"format": 1, "mobile": {"nets": [net]}}

@@ -5,7 +5,9 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from report_inputs import ROOT, experiment, pruned_weights, small_model, small_result, write_run, zoo_sizes
+from report_inputs import (
+    ROOT, energy, experiment, mobile, pruned_weights, small_model, small_result, speed_rows, write_run, zoo_sizes,
+)
 
 from gluon_dc.coding import CompressedModel, pack, share
 from gluon_dc.report.inputs import read_inputs
@@ -43,8 +45,10 @@ class Outline(HTMLParser):
 
 
 def everything(folder):
-    """Write a run, a sweep of every kind and a zoo into a folder; return the items read."""
+    """Write a run, a sweep of every kind, a zoo, speed and energy into a folder; return the items read."""
     (folder / "sweep").mkdir()
+    for record in (speed_rows, energy, mobile):
+        (folder / "sweep" / f"{record.__name__}.json").write_text(json.dumps(record()))
     for kind in ("compression", "starts", "sensitivity"):
         (folder / "sweep" / f"{kind}.json").write_text(json.dumps(experiment(kind)))
     (folder / "zoo_sizes.json").write_text(json.dumps(zoo_sizes()))
@@ -69,10 +73,12 @@ def hostile(folder):
         record["points"][0][key] = HOSTILE
     for number, record in enumerate(records):
         (folder / f"{number}.json").write_text(json.dumps(record))
+    for record in (speed_rows, energy, mobile):
+        (folder / f"{record.__name__}.json").write_text(json.dumps(record(HOSTILE)))
     zoo = [{**zoo_sizes()["nets"][1], "network": HOSTILE, "weights": f"synthetic {HOSTILE}", "bits": HOSTILE}]
     (folder / "zoo_sizes.json").write_text(json.dumps(zoo))
     items = read_inputs([run, folder / "<script>.gdc", folder])
-    assert len(items) == 6
+    assert len(items) == 9
     return items
 
 
@@ -101,11 +107,14 @@ class TestPage:
     def test_holds_every_section_table_and_figure(self, whole):
         for heading in ("Overview", "Sizes from stage to stage", "Beside published results", "Table 6", "Table 7",
                         "Table 2 of the paper beside", "Every net beside Table 1",
-                        "Accuracy against compression: LeNet-5 on MNIST"):
+                        "Accuracy against compression: LeNet-5 on MNIST", "Speed of single layers",
+                        "Energy: AlexNet fc6", "Is mobile processing viable?", "Fig. 9: speed, batch 64, 1 thread",
+                        "Fig. 10: energy for one input, batch 1", "estimate"):
             assert heading in whole
         outline = Outline(whole)
-        # Sizes, three experiments, and of the run: rates, storage, training, weights, histograms.
-        assert outline.tags.count("svg") == 9 and outline.tags.count("table") >= 12
+        # Sizes, three experiments, speed, energy, the mobile question, and of the run: rates, storage, training,
+        # weights, histograms.
+        assert outline.tags.count("svg") == 12 and outline.tags.count("table") >= 18
         assert outline.tags.count("article") == 3
 
     def test_the_only_script_is_the_one_of_the_policy(self, whole):

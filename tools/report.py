@@ -1,8 +1,8 @@
 """Report on compressed nets: the paper's tables beside our numbers, every byte of the file, general compressors.
 
 Each argument is a .gdc file, a result.json (the .gdc beside it is read too), a run's folder with model.gdc and
-result.json, the JSON of an experiment (train/sweep.py, tools/sensitivity.py), zoo_sizes.json (tools/zoo_sizes.py), or
-a folder of experiments. With --output-dir the report is also one page, report.html, that needs no network. What is
+result.json, the JSON of an experiment (train/sweep.py, tools/sensitivity.py), zoo_sizes.json (tools/zoo_sizes.py), the
+JSON of benchmarks/dense_layers.py, benchmarks/energy.py or tools/mobile.py, or a folder of such JSON. With --output-dir the report is also one page, report.html, that needs no network. What is
 missing is left out: without result.json there are no errors; the dense and pruned columns of the compressors' table
 and the figure of the weights come from checkpoints/ in the folder.
 """

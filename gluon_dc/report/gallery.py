@@ -4,8 +4,10 @@ from .charts import compressor_figure, rate_figure, training_figure
 from .experiment_charts import experiment_figure, sizes_figure
 from .experiments import Experiment
 from .figures import histogram_figure, storage_figure, weight_figure
+from .hardware import KINDS as HARDWARE
 from .overview import nets_of
 from .results import Run, checkpoint_arrays, stages, start_codebooks
+from .speed_charts import hardware_figure
 from .streams import paper_form
 
 
@@ -17,7 +19,7 @@ def figures(items, compressors):
     several runs or several experiments of a kind.
     """
     several = sum(isinstance(item, Run) for item in items) > 1
-    kinds = [item.kind for item in items if isinstance(item, Experiment)]
+    kinds = [item.kind for item in items if isinstance(item, (Experiment, *HARDWARE))]
     nets = nets_of(items)
     if nets:
         yield "sizes", "sizes", sizes_figure(nets)
@@ -28,6 +30,9 @@ def figures(items, compressors):
         elif isinstance(item, Experiment) and item.points:
             name = f"{number}-{item.kind}" if kinds.count(item.kind) > 1 else item.kind
             yield str(number), name, experiment_figure(item)
+        elif isinstance(item, HARDWARE):
+            name = f"{number}-{item.kind}" if kinds.count(item.kind) > 1 else item.kind
+            yield str(number), name, hardware_figure(item)
 
 
 def run_figures(run, compressors=None) -> dict:

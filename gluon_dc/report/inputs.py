@@ -1,9 +1,10 @@
-"""Everything that a report can be about: runs, .gdc files, experiments, sizes of a zoo of nets."""
+"""Everything that a report can be about: runs, .gdc files, experiments, sizes of a zoo of nets, speed and energy."""
 
 from pathlib import Path
 
 from .experiments import check_experiment, is_experiment
 from .fields import read_json
+from .hardware import read_hardware
 from .nets import check_zoo, is_zoo
 from .results import MODEL_NAME, RESULT_NAME, read_run
 
@@ -11,10 +12,11 @@ MAX_FOLDER_FILES = 1000
 
 
 def read_inputs(paths) -> list:
-    """Read every path: a list of results.Run, experiments.Experiment and nets.Zoo, in order.
+    """Read every path: a list of results.Run, experiments.Experiment, nets.Zoo and of hardware.KINDS, in order.
 
     A path is a .gdc file, a result.json (the .gdc beside it is read too), a run's folder, an experiment's JSON, a
-    zoo_sizes.json, or a folder with experiments and zoo sizes. Raises OSError, FormatError or ValueError for what is
+    zoo_sizes.json, the JSON of tools/mobile.py, benchmarks/energy.py or benchmarks/dense_layers.py, or a folder with
+    such JSON. Raises OSError, FormatError or ValueError for what is
     not as it should be.
     """
     return [item for path in paths for item in read_input(path)]
@@ -42,4 +44,4 @@ def _read_record(path, record):
         return check_experiment(record, path)
     if is_zoo(record):
         return check_zoo(record, path)
-    return None
+    return read_hardware(record, path)

@@ -6,12 +6,16 @@ if it were not escaped.
 
 import base64
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 from .cards import cards
 from .comparison import accounting_table, compressors_table, stages_table
 from .experiment_tables import experiment_tables
 from .experiments import TITLES, Experiment
+from .hardware import CAPTIONS as HARDWARE_CAPTIONS
+from .hardware import KINDS as HARDWARE
+from .hardware import FOLDED, hardware_tables
 from .markup import details, figure, identifier, notes, section, table, text
 from .overview import bits_table, methods_table, nets_of, overview_table, run_labels, runs_of, seed_of, sizes_table
 from .paper import SOURCE
@@ -43,10 +47,10 @@ def page(items, compressors, drawn, remarks=()) -> str:
     """Return the page as text.
 
     items: of `inputs.read_inputs`. compressors: for each item its rows of `compressors.compressor_rows` or None.
-    drawn: {key: <svg> text}, keys "sizes", "ITEM" for an experiment and "ITEM-NAME" for a run's figure, ITEM counting
-    items from 1; what is not there is left out. remarks: lines on what was left out.
+    drawn: {key: <svg> text}, keys "sizes", "ITEM" for an experiment or one of hardware.KINDS, "ITEM-NAME" for
+    a run's figure, ITEM counting items from 1; what is not there is left out. remarks: lines on what was left out.
     """
-    sections = _overview(items, drawn) + _experiments(items, drawn) + _published(items)
+    sections = _overview(items, drawn) + _experiments(items, drawn) + _hardware(items, drawn) + _published(items)
     runs = [(number, item) for number, item in enumerate(items, 1) if isinstance(item, Run)]
     folded = len(runs) > OPEN_RUNS
     labels = run_labels(items)
@@ -121,6 +125,25 @@ def _experiments(items, drawn):
             found.append((list(TITLES).index(item.kind), (key, heading, section(key, heading, parts))))
     # In the order of the paper's figures, whatever the order of the files.
     return [made for _, made in sorted(found, key=lambda pair: pair[0])]
+
+
+def _hardware(items, drawn):
+    found = []
+    for number, item in enumerate(items, 1):
+        if isinstance(item, HARDWARE):
+            key = identifier(f"{number}-{item.kind}")
+            heading = item.title if item.kind != "energy" else f"Energy: {item.title}"
+            content = [_figure(drawn, str(number), HARDWARE_CAPTIONS[item.kind]), *_folding(hardware_tables(item))]
+            found.append((HARDWARE.index(type(item)), (key, heading, section(key, heading, content))))
+    return [made for _, made in sorted(found, key=lambda pair: pair[0])]
+
+
+def _folding(tables):
+    long = [line for one in tables for line in one.notes if line.startswith(FOLDED)]
+    for one in tables:
+        yield table(replace(one, notes=tuple(line for line in one.notes if line not in long)))
+    if long:
+        yield details("Formulas and sources", [notes([line]) for line in long])
 
 
 def _run(number, run, heading, rows, drawn, folded):

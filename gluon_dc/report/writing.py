@@ -10,6 +10,8 @@ from .comparison import compressors_table, report_sections
 from .compressors import compressor_rows, input_nbytes
 from .experiment_tables import experiment_tables
 from .experiments import Experiment
+from .hardware import KINDS as HARDWARE
+from .hardware import hardware_tables
 from .overview import bits_table, methods_table, nets_of, overview_table, runs_of, sizes_table
 from .page import page
 from .paper import SOURCE, paper_network, paper_table
@@ -76,6 +78,8 @@ def item_text(item, rows=None) -> str:
     """Return the text on one item of `inputs.read_inputs`; rows: of its compressors' table, if it is a run's."""
     if isinstance(item, Run):
         return run_text(item, rows)
+    if isinstance(item, HARDWARE):
+        return "\n\n".join(map(str, hardware_tables(item)))
     tables = experiment_tables(item) if isinstance(item, Experiment) else [sizes_table(item.nets)]
     return "\n\n".join(map(str, tables))
 
@@ -92,9 +96,12 @@ def overall_text(items) -> str:
 
 
 def item_data(item, rows=None) -> dict:
-    """Return the numbers of one item as plain JSON types; "kind" is "run", "experiment" or "zoo"."""
+    """Return the numbers of one item as plain JSON types; "kind" is "run", "experiment", "zoo", "speed", "energy" or
+    "mobile"."""
     if isinstance(item, Run):
         return run_data(item, rows)
+    if isinstance(item, HARDWARE):
+        return {**item.to_dict(), "title": item.title, "kind": item.kind}
     kind = {"kind": "experiment", "experiment": item.kind} if isinstance(item, Experiment) else {"kind": "zoo"}
     return {**item.to_dict(), "title": item.title, **kind}
 

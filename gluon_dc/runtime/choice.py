@@ -13,7 +13,7 @@ import numpy as np
 from ..coding import CodedTensor
 from .choice_cache import ChoiceCache
 from .forms import CONV_FORMS, MATRIX_FORMS, conv_work
-from .measure import COLD_NBYTES, fastest, median_seconds
+from .measure import COLD_NBYTES, fastest, least_seconds
 
 # Densities from which dense arithmetic wins, by rule.
 DENSE_MATRIX, DENSE_BATCH, DENSE_KERNEL, DENSE_POINTWISE = 0.5, 0.4, 0.5, 0.6
@@ -167,7 +167,7 @@ def _measured(layer, names, threads):
     sample, x = layer.sample(), layer.measured_input(threads)
     built = {name: layer.build(name, sample) for name in names}
     calls = {name: _timed_call(form, x, threads) for name, form in built.items()}
-    seconds = median_seconds(calls, (x,), cold=4 * layer.coded.size > COLD_NBYTES)
+    seconds = least_seconds(calls, (x,), cold=4 * layer.coded.size > COLD_NBYTES)
     chosen = fastest(seconds, {name: form.nbytes for name, form in built.items()})
     scale = 1e6 if sample is None else 1e6 * layer.coded.size / sample.size
     microseconds = {name: scale * value for name, value in seconds.items()}

@@ -14,8 +14,10 @@ _HOPELESS = 1.5  # times as slow as the fastest: timed no further
 _FLUSH_NBYTES = 2**26
 
 
-def median_seconds(calls, inputs=(), cold=False) -> dict:
-    """{name: median seconds of a call} of {name: function without arguments}, all timed in turns.
+def least_seconds(calls, inputs=(), cold=False) -> dict:
+    """{name: least seconds of a call} of {name: function without arguments}, all timed in turns.
+
+    The least, as whatever else the machine does can only add to a time.
 
     Each is called once untimed, to compile and to warm up. cold: what the functions read is driven out of the caches
     before each call, but for the arrays `inputs` (which the layer before has just written). Those that turn out much
@@ -36,7 +38,7 @@ def median_seconds(calls, inputs=(), cold=False) -> dict:
         if number + 1 >= _LEAST_ROUNDS:
             best = {name: min(seconds[name]) for name in alive}
             alive = [name for name in alive if best[name] <= _HOPELESS * min(best.values())]
-    return {name: float(np.median(found)) for name, found in seconds.items()}
+    return {name: min(found) for name, found in seconds.items()}
 
 
 def _repeats(call, cold):

@@ -108,7 +108,7 @@ def net_work(model, input_shape=None, rows=()) -> NetWork:
 
 
 def fixed_nbytes(tensor) -> int:
-    """Bytes of a tensor of a model as codes and gaps of fixed width and float32 centroids; of a plain array: float32."""
+    """Bytes of a tensor of a model as codes and gaps of fixed width and float32 centroids; a plain array: float32."""
     if isinstance(tensor, np.ndarray):
         return 4 * tensor.size
     # The context coder has no gaps: those of the width that takes the fewest bytes.

@@ -1,0 +1,139 @@
+"""Figures on running: speed by layer (the paper's Fig. 9), energy by layer (Fig. 10), energy of whole nets."""
+
+import numpy as np
+from matplotlib.ticker import LogLocator, NullLocator
+
+from .drawing import BLUE, GREEN, GREY, INK, ORANGE, PINK, SKY, new_figure, panel, plain
+from .energy import PARTS
+from .energy_report import EnergyReport, energy_ratio
+from .mobile import KINDS, SpentOn, spent_on
+from .mobile_report import memory_text
+from .paper_speed import CPU, paper_speedup
+from .speed import SpeedReport
+from .tables import shortened
+
+MAX_LAYERS, MAX_NETS = 60, 20
+MAX_LABEL = 26
+_PART_COLOURS = dict(zip((*PARTS, "other"), (BLUE, SKY, GREEN, ORANGE, PINK, GREY)))
+_PART_NAMES = {"arithmetic": "arithmetic", "operands": "fetching operands", "decoding": "codebook, positions",
+               "weights": "reading weights", "activations": "activations", "other": "all else"}
+
+
+def hardware_figure(item):
+    """The figure of one of `hardware.KINDS`."""
+    if isinstance(item, SpeedReport):
+        return speed_figure(item)
+    return energy_figure(item) if isinstance(item, EnergyReport) else mobile_figure(item)
+
+
+def speed_figure(report):
+    """Speedup over the fastest dense library, a panel for each batch, at the fewest threads (Fig. 9)."""
+    threads = report.settings[0][1]
+    batches = [batch for batch, of_setting in report.settings if of_setting == threads]
+    rows = {batch: report.of(batch, threads)[:MAX_LAYERS] for batch in batches}
+    figure = new_figure(1.2 + 2.6 * len(batches), "Speed of layers, compressed over dense",
+                        f"{threads} thread{'s' * (threads > 1)}; {report.note}")
+    for axes, batch in zip(_panels(figure, len(batches)), batches):
+        layers = rows[batch]
+        groups = {"ours, weights cold": (BLUE, [row.speedup("ours", "cold") for row in layers]),
+                  "ours, weights hot": (SKY, [row.speedup("ours", "hot") for row in layers]),
+                  "best CSR library, cold": (ORANGE, [row.speedup("sparse", "cold") for row in layers]),
+                  f"the paper, {CPU}": (GREY, [paper_speedup(row.layer, batch) for row in layers])}
+        _draw_groups(axes, groups, [row.layer for row in layers], f"speedup, batch {batch}")
+    _legend(figure)
+    return figure
+
+
+def energy_figure(report):
+    """Dense energy / compressed energy, a panel for each batch (Fig. 10)."""
+    layers = report.layers[:MAX_LAYERS]
+    figure = new_figure(1.2 + 2.6 * len(report.batches), "Energy of layers, dense over compressed", report.title)
+    kinds = {"estimate, weights on chip": (BLUE, "on_chip"), "estimate, weights in DRAM": (SKY, "compressed"),
+             "measured": (GREEN, "measured"), f"the paper, {CPU}, measured": (GREY, "paper")}
+    for axes, batch in zip(_panels(figure, len(report.batches)), report.batches):
+        groups = {name: (colour, [energy_ratio(report, layer, batch, key) for layer in layers])
+                  for name, (colour, key) in kinds.items()}
+        _draw_groups(axes, groups, [layer.name for layer in layers], f"energy ratio, batch {batch}",
+                     batch == report.batches[-1])
+    _legend(figure)
+    return figure
+
+
+def mobile_figure(report):
+    """Energy of each net by what it is spent on, dense = 100, with the largest on-chip memory."""
+    nets, memory = report.nets[:MAX_NETS], max(report.device.memory_nbytes)
+    figure = new_figure(1.5 + 0.75 * len(nets), "Estimated energy for one image",
+                        f"{memory_text(memory)} of on-chip memory; estimate from counts")
+    axes = panel(figure.add_subplot())
+    axes.grid(axis="y", visible=False)
+    labels, places = [], []
+    for number, net in enumerate(nets):
+        found = {kind: spent_on(net, kind, memory, report.device, report.costs) for kind in KINDS}
+        whole = found["dense"].joules or 1.0
+        for kind in KINDS:
+            place = 2.5 * number + KINDS.index(kind)
+            _draw_parts(axes, place, found[kind], 100 / whole)
+            places.append(place)
+            labels.append(plain(shortened(f"{net.network}, {kind}", MAX_LABEL + 8)))
+    axes.set_yticks(places, labels, fontsize=9)
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1.16 * axes.dataLim.x1)
+    axes.set_xlabel("energy, dense net = 100")
+    axes.tick_params(axis="y", length=0)
+    _legend(figure)
+    return figure
+
+
+def _draw_parts(axes, place, spent: SpentOn, scale):
+    left = 0.0
+    for part, joules in spent.parts.items():
+        axes.barh(place, joules * scale, left=left, color=_PART_COLOURS[part], height=0.82, lw=0,
+                  label=_PART_NAMES[part] if place == 0 else None)
+        left += joules * scale
+    axes.text(left + 1, place, f"{1e3 * spent.joules:.3g} mJ", va="center", fontsize=8.5, color=INK)
+
+
+def _draw_groups(axes, groups, names, ylabel, labelled=True):
+    # A bar above 1 is a gain: bars grow from 1 in both directions.
+    panel(axes)
+    groups = {name: found for name, found in groups.items() if any(value is not None for value in found[1])}
+    width = 0.84 / max(1, len(groups))
+    axes.set_yscale("log")
+    values = [value for _, found in groups.values() for value in found if value]
+    for number, (name, (colour, found)) in enumerate(groups.items()):
+        known = [(i, value) for i, value in enumerate(found) if value]
+        places = [i + (number - (len(groups) - 1) / 2) * width for i, _ in known]
+        axes.bar(places, [value - 1 for _, value in known], width * 0.94, bottom=1, color=colour, lw=0, label=name)
+        if len(names) <= 12:
+            for place, (_, value) in zip(places, known):
+                axes.text(place, value * (1.06 if value >= 1 else 0.94), _short(value), ha="center", fontsize=7.5,
+                          va="bottom" if value >= 1 else "top", color=INK)
+    axes.axhline(1, color=INK, lw=0.9)
+    axes.set_ylim(min([0.8, *values]) / 1.5, max([1.5, *values]) * 1.7)
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.grid(axis="x", visible=False)
+    many = len(names) > 8
+    shown = [plain(shortened(name.removesuffix(".weight"), MAX_LABEL)) for name in names]
+    # Long labels stand under the last panel alone: all have the same layers.
+    axes.set_xticks(range(len(names)), shown if labelled or not many else [""] * len(names), fontsize=8 if many else 9,
+                    rotation=60 if many else 0, ha="right" if many else "center")
+    axes.set_xlim(-0.6, len(names) - 0.4)
+    axes.set_ylabel(ylabel)
+
+
+def _short(value):
+    return f"{value:.0f}" if value >= 100 else f"{value:.2g}"
+
+
+def _panels(figure, count):
+    return np.atleast_1d(figure.subplots(count, 1))
+
+
+def _legend(figure):
+    found = {}
+    for axes in figure.axes:
+        found |= dict(zip(*axes.get_legend_handles_labels()[::-1]))
+    columns = 2 if len(found) == 4 else 3
+    figure.legend(found.values(), found.keys(), loc="outside lower center", ncols=columns, frameon=False, fontsize=9)

@@ -1,0 +1,65 @@
+"""tools/mobile.py: from files to tables and JSON, without MXNet."""
+
+import json
+
+import pytest
+from report_inputs import exit_code, load_tool, one_error_line, small_model
+
+from gluon_dc.report.inputs import read_inputs
+from test_runtime_work import small_net
+
+tool = load_tool("mobile")
+
+
+@pytest.fixture
+def path(tmp_path):
+    small_net().save(tmp_path / "net.gdc")
+    return tmp_path / "net.gdc"
+
+
+def test_tables_and_json_that_a_report_takes(path, tmp_path, capsys):
+    out = tmp_path / "m.json"
+    assert tool.main([str(path), "--fixed-width", "--json", str(out), "--memory", "1K", "2M", "--dram-pj", "100"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("Is mobile processing viable?\n") and "net.gdc" in printed and "fixed width" in printed
+    (item,) = read_inputs([out])
+    assert item.kind == "mobile" and item.costs.dram == 100 and item.device.memory_nbytes == (1024, 2**21)
+    assert item.nets[0].file_nbytes == path.stat().st_size and item.nets[0].layers[0].dense_macs == 288
+    assert json.loads(out.read_text())["mobile"]["nets"][0]["file"] == str(path)
+
+
+def test_the_forms_of_a_session_by_default(path, capsys):
+    assert tool.main([str(path)]) == 0
+    printed = capsys.readouterr().out
+    assert "compressed (d" in printed  # dense, direct: names of forms
+
+
+def test_a_file_without_a_graph_is_one_line(tmp_path, capsys):
+    small_model().save(tmp_path / "net.gdc")
+    for words in ([], ["--fixed-width"]):
+        assert tool.main([str(tmp_path / "net.gdc"), *words]) == 1
+        message = one_error_line(capsys.readouterr().err, "mobile.py")
+        assert message.startswith(f"{tmp_path / 'net.gdc'}: this file has no graph") and "add_graph.py" in message
+
+
+def test_an_image_that_does_not_go_through(path, capsys):
+    assert tool.main([str(path), "--input-shape", "3,9,9", "--fixed-width"]) == 1
+    assert "net.gdc: graph: Convolution '0'" in one_error_line(capsys.readouterr().err, "mobile.py")
+
+
+@pytest.mark.parametrize("words, message", [
+    (["--memory", "2G"], "expected a size such as 256K, 2M or 65536; got '2G'"),
+    (["--input-shape", "3,x"], "expected sizes such as 3,224,224; got '3,x'"),
+    (["--bandwidth", "0"], "bandwidth_gb_s is 0.0, expected 1e-06..1000000000"),
+    (["--add-pj", "-1"], "add is -1.0 pJ, expected 0..1e+09"),
+    (["--memory", *["1K"] * 9], "expected 1 to 8 whole numbers"),
+    (["--json", "absent/x.json"], "--json absent/x.json: its folder does not exist"),
+])
+def test_usage(path, capsys, words, message):
+    assert exit_code(tool, str(path), *words) == 2 and message in capsys.readouterr().err
+
+
+def test_help_has_the_defaults(capsys):
+    assert exit_code(tool, "--help") == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "LPDDR4-3200" in text and "(default: 640.0)" in text
