@@ -62,18 +62,18 @@ class TestTool:
     def test_it_goes_on_from_the_last_layer(self, tiny, capsys, monkeypatch):
         folder, name = tiny
         assert run(folder, name, output="whole.gdc") == 0
-        calls, real = [], shrink._write
+        calls, real = [], shrink.write_work
 
         def stop_at_the_third(path, identity, arrays):
             real(path, identity, arrays)
             calls.append(path)
             if len(calls) == 3:
                 raise KeyboardInterrupt
-        monkeypatch.setattr(shrink, "_write", stop_at_the_third)
+        monkeypatch.setattr(shrink, "write_work", stop_at_the_third)
         assert run(folder, name) == 130 and not (folder / "small.gdc").exists()
         assert "the same command goes on" in capsys.readouterr().err
         monkeypatch.setattr(shrink, "curvatures", None)  # measured already
-        monkeypatch.setattr(shrink, "_write", lambda *arguments: calls.append(None) or real(*arguments))
+        monkeypatch.setattr(shrink, "write_work", lambda *arguments: calls.append(None) or real(*arguments))
         assert run(folder, name) == 0 and len(calls) == 4  # one layer was left
         assert (folder / "small.gdc").read_bytes() == (folder / "whole.gdc").read_bytes()
 
@@ -82,6 +82,47 @@ class TestTool:
         assert run(folder, name) == 0
         before = np.load(folder / "small.curvature.npz")["identity"]
         assert run(folder, name, "--limit", 5) == 0
+        assert np.load(folder / "small.curvature.npz")["identity"] != before
+
+    def test_tries_that_are_done_are_kept(self, tiny, capsys, monkeypatch):
+        folder, name = tiny
+        assert run(folder, name, "--price", "1e-5") == 0
+        target = (folder / "small.gdc").stat().st_size - 40
+        monkeypatch.setattr(shrink, "CLOSE", 0.0)  # so that three tries are made
+        assert run(folder, name, "--target-bytes", target, output="whole.gdc") == 0
+        tried = json.loads((folder / "whole.json").read_text())["tried"]
+        assert len(tried) == 3 and len({one["price_nats_per_bit"] for one in tried}) == 3
+        calls, real = [], shrink.write_work
+
+        def stop_in_the_third(path, identity, arrays):
+            real(path, identity, arrays)
+            calls.append(path.name)
+            if calls.count("target.layers-3.npz") == 2:
+                raise KeyboardInterrupt
+        monkeypatch.setattr(shrink, "write_work", stop_in_the_third)
+        assert run(folder, name, "--target-bytes", target, output="target.gdc") == 130
+        calls.clear()
+        monkeypatch.setattr(shrink, "write_work", lambda path, *rest: calls.append(path.name) or real(path, *rest))
+        assert run(folder, name, "--target-bytes", target, output="target.gdc") == 0
+        assert calls == ["target.layers-3.npz"]  # one layer was left
+        assert (folder / "target.gdc").read_bytes() == (folder / "whole.gdc").read_bytes()
+
+    def test_the_largest_file_that_is_not_above_the_target(self):
+        tries = [shrink.Try(price, {}, None, nbytes, 0.0) for price, nbytes in ((1, 90), (2, 99), (3, 101))]
+        assert [shrink.best_of(tries, target).nbytes for target in (100, 95, 101, 80)] == [99, 90, 101, 90]
+
+    def test_images_are_known_by_their_contents(self, tiny, capsys, monkeypatch):
+        folder, name = tiny
+        assert run(folder, name, output="small.gdc") == 0
+        (folder / "images").rename(folder / "moved")
+        measure = shrink.curvatures
+        monkeypatch.setattr(shrink, "curvatures", None)
+        assert run(folder, name, "--data", folder / "moved") == 0  # measured already, wherever they lie
+        monkeypatch.setattr(shrink, "curvatures", measure)
+        one, other = sorted((folder / "moved").rglob("*.*g"))[:2]
+        one.write_bytes(other.read_bytes())
+        before = np.load(folder / "small.curvature.npz")["identity"]
+        assert run(folder, name, "--data", folder / "moved") == 0
         assert np.load(folder / "small.curvature.npz")["identity"] != before
 
     def test_images_from_two_places(self, tiny, capsys):

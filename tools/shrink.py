@@ -6,7 +6,7 @@ retraining and without labels; a few hundred photographs to calibrate by are eno
 
 Weights go to a grid a layer, each to the number that costs least in divergence and bits; errors are fed back into what
 is still to come, within a layer and from layer to layer. The context coder writes the file. What takes long is kept
-beside it (.curvature.npz, .layers.npz); the same command goes on from there.
+beside it (.curvature.npz, and .layers.npz of each try); the same command goes on from there.
 """
 
 import argparse

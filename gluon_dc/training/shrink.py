@@ -3,35 +3,36 @@
 Nothing is chosen by labels: the images are only looked at. What takes long is kept beside the file that is made, and
 the same command goes on from there.
 """
-import hashlib
 import itertools
 import json
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from zipfile import BadZipFile
 
 import mxnet as mx
 import numpy as np
 
-from ..coding import CodedTensor, write_atomically
+from ..coding import write_atomically
 from ..coding.digest import weights_digest
 from ..data.progress import progress_steps
 from ..models import zoo
 from ..nn import calibration, compress, curvatures, error_feedback, sequence, unwrap, weighted_layers
 from ..nn.calibrated import loss_nats, on_grids, price_for, put
 from ..nn.calibration import can_be_calibrated
-from ..nn.error_feedback import Curvature, GridShared
+from ..nn.error_feedback import Curvature
 from ..nn.parameters import assign
 from ..nn.sequence import share_in_sequence
 from .folders import check_apart
 from .sensitivity import divergence
+from .shrink_work import images_digest, layer_arrays, layers_of, read_work, work_path, write_work
 
-FORMAT = 1
+FORMAT = 2
 BITS = 8
 # Of a file's size: how near the search by the quick way comes, and by how much it stays below the target for what the
 # thorough way changes.
 NEAR, MARGIN = 0.002, 0.005
+# A file that is smaller than the target by no more than this share is near enough.
+CLOSE = 0.0015
 TRIES, THOROUGH_TRIES = 8, 3
 # File sizes fall by about this share of themselves for a price e times as high: where the search begins.
 FIRST_PRICE, SLOPE = 1e-7, 0.12
@@ -83,6 +84,22 @@ class Bench:
                 assign(parameter, self.original[name])
 
 
+@dataclass(frozen=True, eq=False)
+class Try:
+    """A net shrunk at one price: {name: GridShared}, its CompressedModel, and what they come to."""
+
+    price: float
+    shared: dict = field(repr=False)
+    model: object = field(repr=False)
+    nbytes: int
+    divergence_nats: float
+
+    def record(self):
+        """As plain JSON types."""
+        return {"price_nats_per_bit": self.price, "nbytes": self.nbytes, "divergence_nats": self.divergence_nats,
+                "predicted_nats": loss_nats(self.shared)}
+
+
 def shrink(opened, sets, args):
     """Make args.output as the tool says, by the images of several ImageSets; returns a text. Raises ValueError for
     settings that cannot be, before the work."""
@@ -92,28 +109,49 @@ def shrink(opened, sets, args):
     curvature_of = measured(bench, identity, work_path(args.output, "curvature"))
     bits = dict.fromkeys(bench.names, BITS)
     price, slope = first_price(bench, curvature_of, bits, args)
-    tried = []
-    for _ in range(THOROUGH_TRIES):
-        shared = in_sequence(bench, curvature_of, price, bits, {**identity, "price": price},
-                             work_path(args.output, "layers"))
-        model, found = bench.model(shared)
-        nbytes = len(model.dumps())
-        tried.append({"price_nats_per_bit": price, "nbytes": nbytes, "divergence_nats": found,
-                      "predicted_nats": loss_nats(shared)})
-        if not args.target_bytes or nbytes <= args.target_bytes:
-            break
-        price *= np.exp(((nbytes - args.target_bytes) / nbytes + NEAR) / slope)
-    model.save(args.output)
+    tries = thorough(bench, curvature_of, bits, args, identity, price, slope)
+    best = best_of(tries, args.target_bytes)
+    best.model.save(args.output)
     _write_json(Path(args.output).with_suffix(".json"), {
         "format": FORMAT, "network": opened.name, "weights": opened.weights, "images": note_of(sets),
-        "preprocessing": opened.preprocessing(args.preprocessing).describe(), "tried": tried,
-        "layers": {name: layer_record(one) for name, one in shared.items()}})
+        "preprocessing": opened.preprocessing(args.preprocessing).describe(), "tried": [one.record() for one in tries],
+        "chosen": tries.index(best), "layers": {name: layer_record(one) for name, one in best.shared.items()}})
     dense = sum(array.nbytes for array in bench.original.values())
-    warning = "" if not args.target_bytes or nbytes <= args.target_bytes else (
+    warning = "" if not args.target_bytes or best.nbytes <= args.target_bytes else (
         f"\nstill above the target of {args.target_bytes:,} bytes: ask for a little less")
-    return (f"{layer_table(bench, shared)}\nwrote {args.output}: {nbytes:,} bytes, {dense / nbytes:.1f}x; divergence "
-            f"of its outputs on {len(bench.scores)} calibration images {found:.4f} nats, at a price of {price:.3g} "
-            f"nats a bit{warning}")
+    return (f"{layer_table(bench, best.shared)}\nwrote {args.output}: {best.nbytes:,} bytes, "
+            f"{dense / best.nbytes:.1f}x; divergence of its outputs on {len(bench.scores)} calibration images "
+            f"{best.divergence_nats:.4f} nats, at a price of {best.price:.3g} nats a bit{warning}")
+
+
+def thorough(bench, curvature_of, bits, args, identity, price, slope):
+    """The Tries, one layer after another, at prices that lead to the target in bytes; at args.price alone if given.
+
+    slope: share of the bytes that a price e times as high saves. Every try is kept beside the output.
+    """
+    tries, target = [], args.target_bytes
+    for number in range(THOROUGH_TRIES if target else 1):
+        path = work_path(args.output, layer_files()[number])
+        shared = in_sequence(bench, curvature_of, price, bits, {**identity, "price": price}, path)
+        model, found = bench.model(shared)
+        tries.append(Try(price, shared, model, len(model.dumps()), found))
+        if target and not target * (1 - CLOSE) <= tries[-1].nbytes <= target:
+            slope = _slope({one.price: one.nbytes for one in tries}) or slope
+            price *= float(np.exp(np.clip(np.log(tries[-1].nbytes / (target * (1 - CLOSE / 2))) / slope, -1, 1)))
+        else:
+            break
+    return tries
+
+
+def layer_files():
+    """What the files are called that the tries are kept in."""
+    return ["layers", *(f"layers-{number}" for number in range(2, THOROUGH_TRIES + 1))]
+
+
+def best_of(tries, target):
+    """The largest of the Tries that is not above the target in bytes; the smallest where all are."""
+    fitting = [one for one in tries if not target or one.nbytes <= target]
+    return max(fitting, key=lambda one: one.nbytes) if fitting else min(tries, key=lambda one: one.nbytes)
 
 
 def check(args):
@@ -128,14 +166,9 @@ def check(args):
         raise FileNotFoundError(f"{args.output}: there is no folder {Path(args.output).absolute().parent}: make it "
                                 "first")
     outputs = [("-o", args.output), ("the record, beside -o,", Path(args.output).with_suffix(".json"))]
-    outputs += [(f"the {what}, beside -o,", work_path(args.output, what)) for what in ("curvature", "layers")]
+    outputs += [(f"the {what}, beside -o,", work_path(args.output, what)) for what in ("curvature", *layer_files())]
     check_apart(outputs, [("--gdc", args.gdc), ("--params", args.params), ("--data", args.data),
                           ("--class-list", args.class_list)])
-
-
-def work_path(output, what):
-    """OUT.curvature.npz and OUT.layers.npz: what the same command goes on from."""
-    return Path(output).with_suffix(f".{what}.npz")
 
 
 def bench_of(opened, sets, args):
@@ -166,25 +199,25 @@ def note_of(sets):
 
 def identity_of(opened, sets, args, bench):
     """What kept work must say to be gone on with."""
-    keys = hashlib.sha256("\n".join(key for images in sets for key in images.keys()).encode()).hexdigest()
     settings = [calibration.INPUT_DAMPING, calibration.OUTPUT_DAMPING, calibration.LAST_DAMPING,
                 calibration.LAST_WEIGHT, calibration.EVEN_CLASSES, calibration.POSITIONS_PER_IMAGE,
                 sequence.TARGET_DAMPING, sequence.POSITIONS_PER_IMAGE, error_feedback.STEP_RATIO,
                 error_feedback.PASSES, error_feedback.PRIOR_COUNT, error_feedback.PRIOR_CODES, args.batch_size]
-    return {"format": FORMAT, "settings": settings, "weights_digest": weights_digest(bench.original), "images": keys,
-            "seed": args.seed, "preprocessing": opened.preprocessing(args.preprocessing).describe()}
+    return {"format": FORMAT, "settings": settings, "weights_digest": weights_digest(bench.original),
+            "images": images_digest(sets), "seed": args.seed,
+            "preprocessing": opened.preprocessing(args.preprocessing).describe()}
 
 
 def measured(bench, identity, path):
     """{name: Curvature}, from the file at `path` where an earlier run has measured the same."""
-    found = _read(path, identity)
+    found = read_work(path, identity)
     if found is None:
         with progress_steps(len(bench.scores), "measuring what the layers are sensitive to", "image") as progress:
             result = curvatures(bench.net, bench.batches, bench.names, identity["seed"], progress)
         # Half as many bytes in float32; read back, so that a run that goes on gives the same file.
         arrays = {f"{name}|{part}": np.float32(getattr(one, part)) for name, one in result.items()
                   for part in ("inputs", "outputs", "damping")}
-        _write(path, identity, arrays)
+        write_work(path, identity, arrays)
         found = arrays
     return {name: Curvature(found[f"{name}|inputs"], found[f"{name}|outputs"], float(found[f"{name}|damping"]))
             for name in bench.names}
@@ -211,14 +244,14 @@ def first_price(bench, curvature_of, bits, args):
 
 def in_sequence(bench, curvature_of, price, bits, identity, path):
     """{name: GridShared}, layer after layer, each kept at `path` as soon as it is there."""
-    arrays = _read(path, identity) or {}
-    done = {name: _restored(arrays, name) for name in bits if f"{name}|codes" in arrays}
+    arrays = read_work(path, identity) or {}
+    done = layers_of(arrays, bits)
     with progress_steps(len(bits), "sharing one layer after another", "layer") as progress:
         progress(len(done))
 
         def keep(name, shared):
-            arrays.update(_kept(name, shared))
-            _write(path, identity, arrays)
+            arrays.update(layer_arrays(name, shared))
+            write_work(path, identity, arrays)
             progress(1)
         return share_in_sequence(bench.net, bench.batches, curvature_of, price, bits, identity["seed"], done, keep)
 
@@ -246,36 +279,6 @@ def _slope(points):
     if price == other or nbytes == more:
         return None
     return float(np.clip(-np.log(nbytes / more) / np.log(price / other), 0.02, 1.0))
-
-
-def _kept(name, shared):
-    numbers = np.array([shared.step, shared.loss_nats, shared.bits])
-    bias = {} if shared.bias is None else {f"{name}|bias": shared.bias}
-    return {f"{name}|codes": shared.coded.codes, f"{name}|codebook": shared.coded.codebook, f"{name}|numbers": numbers,
-            **bias}
-
-
-def _restored(arrays, name):
-    step, loss, bits = map(float, arrays[f"{name}|numbers"])
-    coded = CodedTensor(arrays[f"{name}|codebook"], arrays[f"{name}|codes"])
-    return GridShared(coded, arrays.get(f"{name}|bias"), step, loss, bits)
-
-
-def _read(path, identity):
-    # The arrays that an earlier run has kept, None where there are none of this one.
-    if not path.exists():
-        return None
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        said = json.loads(str(arrays.pop("identity")))
-    except (ValueError, OSError, KeyError, EOFError, BadZipFile) as error:
-        raise ValueError(f"{path}: is no work of an earlier run ({error}): remove it") from None
-    return arrays if said == identity else None
-
-
-def _write(path, identity, arrays):
-    write_atomically(path, lambda file: np.savez(file, identity=json.dumps(identity), **arrays))
 
 
 def _write_json(path, record):
