@@ -73,10 +73,10 @@ def run(options):
     found = {"title": title, "note": note, "machine": machine, "batches": options.batch, "layers": layers,
              "measured": measured, "not_measured": "" if measured else refused}
     report = check_energy({"format": 1, "energy": found}, "energy.py")
-    print("\n\n".join(map(str, energy_tables(report))))
     if options.json:
         text = json.dumps({"format": 1, "energy": report.to_dict()}, indent=1)
         write_atomically(options.json, lambda file: file.write(f"{text}\n".encode()))
+    print("\n\n".join(map(str, energy_tables(report))))
 
 
 def file_layers(path):

@@ -51,8 +51,8 @@ def parse_options(argv):
                         help="who runs")
     parser.add_argument("--rounds", type=int, default=7, help="turns of each contender")
     parser.add_argument("--layers", action="store_true", help="print the forms and times of our layers too")
-    parser.add_argument("--cpu-time", action="store_true", help="the processor's time, not the clock's: for a machine that "
-                        "has other work too; one thread only")
+    parser.add_argument("--cpu-time", action="store_true", help="the processor's time, not the clock's: for a machine "
+                        "that has other work too; one thread only")
     parser.add_argument("--seed", type=int, default=0, help="seed of drawn weights and inputs")
     parser.add_argument("--json", help="write the rows there too")
     parser.add_argument("--child", help=argparse.SUPPRESS)

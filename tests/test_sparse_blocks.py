@@ -179,7 +179,7 @@ def test_layers_that_stay_dense_are_named():
     dc.quantize(net, bits={"1": 3})
     x = mx.nd.random.normal(shape=(1, 100))
     y = net(x)
-    with pytest.warns(UserWarning, match="1 layers stay dense: 0.weight has no codebook and more than 256 values: quantize"):
+    with pytest.warns(UserWarning, match="1 layers stay dense: 0.weight has no codebook and more than 256 values"):
         dc.sparsify(net)
     assert_close(net(x), y)
     assert "0.weight: stays dense, has no codebook" in dc.sparse_table(net)
@@ -187,8 +187,8 @@ def test_layers_that_stay_dense_are_named():
 
 
 def test_nothing_to_run_from_codes():
-    with pytest.raises(ValueError, match=r"no layer can run from codes: 5.weight has no codebook and more than 256 values: "
-                                         r"quantize it|no layer can run from codes: 0.weight"):
+    with pytest.raises(ValueError, match="no layer can run from codes: 0.weight has no codebook and more than 256 "
+                                         "values: quantize it"):
         dc.sparsify(small_net_of_many_values())
     with pytest.raises(ValueError, match="there is no Dense or 2-D convolution in the net"):
         dc.sparsify(nn.Flatten())
@@ -285,7 +285,7 @@ class TestHybridized:
         larger.add(dc.sparsify(net))
         larger(images())
         larger.hybridize()
-        with pytest.raises(ValueError, match="0.weight: a layer made by gluon_dc.sparsify has no symbol: do not hybridize"):
+        with pytest.raises(ValueError, match="0.weight: a layer made by gluon_dc.sparsify has no symbol: do not "):
             larger(images())
 
 
@@ -297,10 +297,11 @@ class TestRefusals:
                 net(images())
 
     @pytest.mark.parametrize("verb", [
-        dc.compress, dc.unwrap, dc.sparsify, lambda net: dc.prune(net, sparsity=0.5), lambda net: dc.quantize(net, bits=2)])
+        dc.compress, dc.unwrap, dc.sparsify,
+        lambda net: dc.prune(net, sparsity=0.5), lambda net: dc.quantize(net, bits=2)])
     def test_verbs(self, verb):
         net = dc.sparsify(shared(small_net()))
-        with pytest.raises(ValueError, match=r"0: this layer runs from codes \(gluon_dc.sparsify\) and has no weight any more"):
+        with pytest.raises(ValueError, match=r"0: this layer runs from codes \(gluon_dc.sparsify\) and has no weight"):
             verb(net)
 
     def test_restore(self):
@@ -409,5 +410,6 @@ def test_mxnet_forms_do_as_the_others(relu):
     assert form.apply(x, bias, relu, out) is out and form.nbytes == 4 * 72 and form.rows == 4
     np.testing.assert_allclose(out, expected, rtol=1e-5, atol=1e-5)
     conv = GluonConv.build(weight, Geometry())
-    np.testing.assert_allclose(conv.apply(x.reshape(2, 2, 3, 3), bias, relu)[:, :, 0, 0], expected, rtol=1e-5, atol=1e-5)
+    found = conv.apply(x.reshape(2, 2, 3, 3), bias, relu)[:, :, 0, 0]
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
     assert GluonMatrix.fits(matrix, 1) and GluonConv.fits(weight, Geometry(), (1, 2, 3, 3))
