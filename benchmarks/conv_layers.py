@@ -77,6 +77,7 @@ def parse_options(argv):
     parser.add_argument("--json", help="write the rows there too")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
+    from gluon_dc.report.command import check_json  # brings NumPy: not before main has set the threads
     for name in ("rounds", "batch", "threads"):
         value = getattr(options, name)
         if min(value if isinstance(value, list) else [value]) < 1:
@@ -87,8 +88,7 @@ def parse_options(argv):
         parser.error(f"--cpu-time is for --threads 1, got {options.threads}")
     if options.gdc and (len(options.nets) != 1 or not Path(options.gdc).is_file()):
         parser.error(f"--gdc needs a file and one of --nets, got {options.gdc} and {', '.join(options.nets)}")
-    if options.json and not Path(options.json).absolute().parent.is_dir():
-        parser.error(f"--json {options.json}: its folder does not exist")
+    check_json(parser, options.json, [options.gdc])
     return options
 
 

@@ -71,14 +71,14 @@ def parse_options(argv):
     parser.add_argument("--json", help="write the rows there too")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
+    from gluon_dc.report.command import check_json  # brings NumPy: not before main has set the threads
     for name in ("scale", "rounds", "batch", "threads"):
         value = getattr(options, name)
         if min(value if isinstance(value, list) else [value]) < 1:
             parser.error(f"--{name} must be at least 1, got {value}")
     if not options.cold_mb > 0:
         parser.error(f"--cold-mb must be above 0, got {options.cold_mb}")
-    if options.json and not Path(options.json).absolute().parent.is_dir():
-        parser.error(f"--json {options.json}: its folder does not exist")
+    check_json(parser, options.json, [options.gdc])
     return options
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from gluon_dc.report.command import run_command
+from gluon_dc.report.command import check_json, run_command
 
 # name, rows, columns, density (Han et al. 2016, tables 4 and 5)
 PAPER = (("AlexNet fc6", 4096, 9216, 0.09), ("AlexNet fc7", 4096, 4096, 0.09), ("AlexNet fc8", 1000, 4096, 0.25),
@@ -53,8 +53,7 @@ def parse_options(argv):
         value = getattr(options, name)
         if not min(value if isinstance(value, list) else [value]) >= (1 if name != "seconds" else 0.01):
             parser.error(f"--{name.replace('_', '-')} is too small, got {value}")
-    if options.json and not Path(options.json).absolute().parent.is_dir():
-        parser.error(f"--json {options.json}: its folder does not exist")
+    check_json(parser, options.json, [options.gdc])
     return options
 
 

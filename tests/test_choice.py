@@ -281,6 +281,7 @@ class TestCache:
         '{"format": 1, "entries": {"k": {"form": "x", "microseconds": {"a": "1"}}}}',
         '{"format": 1, "entries": {"k": {"form": "x", "microseconds": {"a": NaN}}}}',
         '{"format": 1, "entries": {"k": {"form": "x", "microseconds": {"a": -1}}}}',
+        '{"format": 1, "entries": {"k": {"form": "x", "microseconds": {"a": 1' + "0" * 400 + "}}}}",
         '{"format": 1, "entries": {"k": {"form": "x", "microseconds": [1]}}}', "[" * 100000])
     def test_garbage_is_nothing_known(self, cache, text):
         cache.path.write_text(text)

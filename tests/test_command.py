@@ -1,7 +1,9 @@
+import argparse
+
 import numpy as np
 import pytest
 
-from gluon_dc.report.command import NEEDS_MXNET, UsageError, run_command, run_training, what_is_missing
+from gluon_dc.report.command import NEEDS_MXNET, UsageError, check_json, run_command, run_training, what_is_missing
 
 
 def raising(error):
@@ -57,3 +59,27 @@ def test_training_says_more_in_a_line(capsys, error, code, line):
     assert capsys.readouterr().err == line
     with pytest.raises(type(error)):
         run_command("x.py", raising(error), None)
+
+
+class TestJsonFile:
+    def error(self, path, inputs, capsys):
+        with pytest.raises(SystemExit):
+            check_json(argparse.ArgumentParser("tool"), path, inputs)
+        return capsys.readouterr().err.splitlines()[-1]
+
+    def test_a_file_that_is_read_is_not_written(self, tmp_path, monkeypatch, capsys):
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "net.gdc").touch()
+        line = self.error("net.gdc", [None, str(tmp_path / "net.gdc")], capsys)
+        assert line == "tool: error: --json net.gdc: is the file to read; give another name"
+
+    def test_a_folder(self, tmp_path, capsys):
+        line = self.error(str(tmp_path), [], capsys)
+        assert line == f"tool: error: --json {tmp_path}: is a folder, expected a file to write"
+
+    def test_no_such_folder(self, tmp_path, capsys):
+        assert "its folder does not exist" in self.error(str(tmp_path / "a" / "b.json"), [], capsys)
+
+    def test_what_can_be_written(self, tmp_path):
+        check_json(argparse.ArgumentParser(), str(tmp_path / "a.json"), [str(tmp_path / "net.gdc")])
+        check_json(argparse.ArgumentParser(), None)

@@ -160,3 +160,19 @@ def test_nets_of_the_zoo(name, shape):
     dc.quantize(net, 5)
     net.hybridize()
     assert largest_difference(net, dc.compress(net, graph=True, input_shape=shape), shape) < 1e-4
+
+
+class TestInputShape:
+    @pytest.mark.parametrize("shape", ["x", (-4,), (0,), 4, (3.5,), (True,)])
+    def test_no_shape(self, shape):
+        net = gluon.nn.Dense(2, in_units=4)
+        with pytest.raises(ValueError, match=r"input_shape is a tuple of whole numbers from 1 on, such as"):
+            graph_of(net, shape)
+
+    def test_a_shape_that_the_net_does_not_take(self):
+        net = gluon.nn.HybridSequential()
+        net.add(gluon.nn.Dense(2, in_units=4))
+        net.initialize()
+        with pytest.raises(ValueError, match=r"an input of shape \(7,\) does not go through the net: .*FullyConnected"):
+            dc.compress(net, graph=True, input_shape=(7,))
+        assert dc.compress(net, graph=True, input_shape=(4,)).graph is not None

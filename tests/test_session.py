@@ -148,6 +148,10 @@ class TestForms:
         assert net.layers[0].form != "dense" and net.weights_nbytes < weight.size  # 4 bytes each as dense float32
         x = R.normal(size=(1, 1024)).astype(np.float32)
         np.testing.assert_allclose(net.run(x), x @ weight.decode().T, rtol=1e-4, atol=1e-4)
+        before = net.weights_nbytes
+        net.run(np.repeat(x, 16, axis=0))  # another form; the model that it was made from does not stay
+        assert net.layers[0].form == "panels" and net._weights._model is None
+        assert net.weights_nbytes == before + net.layers[0].nbytes
 
 
 class TestBadInput:
@@ -292,3 +296,22 @@ def test_without_mxnet(tmp_path):
     done = subprocess.run([sys.executable, "-c", code, tmp_path / "net.gdc"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     np.testing.assert_allclose(json.loads(done.stdout), dense_reference(np.ones((1, 6), np.float32)), rtol=1e-5)
+
+
+class TestArguments:
+    def test_what_is_no_model(self):
+        with pytest.raises(TypeError, match="takes a CompressedModel or the path of a file, got bytes: gluon_dc.loads"):
+            dc.session(dense_model().dumps())
+
+    @pytest.mark.parametrize("shape", ["1,28,28", (1, -28, 28), 4])
+    def test_no_shape(self, shape):
+        with pytest.raises(ValueError, match="input_shape is a tuple of whole numbers from 1 on"):
+            dc.session(dense_model(), input_shape=shape)
+
+    def test_no_form(self):
+        with pytest.raises(TypeError, match="force is the name of a form or {pattern: name}, got 3"):
+            dc.session(dense_model(), force=3)
+
+    def test_no_memory(self):
+        with pytest.raises(ValueError, match="max_nbytes must be above 0, got -1"):
+            dc.session(dense_model(), max_nbytes=-1)

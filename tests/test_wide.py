@@ -78,3 +78,20 @@ def test_resident_bytes():
     form = WideMatrix.build(coded)
     arrays = (form.words, form.starts, form.bounds, form.order, form.codebook)
     assert form.nbytes == sum(array.nbytes for array in arrays) and 2 * coded.nnz < form.nbytes < 2.7 * coded.nnz
+
+
+class TestManyColumns:
+    def coded(self, cols):
+        codes = np.zeros((1, cols), np.uint8)
+        codes[0, [0, 127, 128, cols - 1]] = 40
+        return CodedTensor(np.arange(41, dtype=np.float32), codes)
+
+    def test_the_most(self):
+        x = np.ones((1, 2**23), np.float32)
+        assert WideMatrix.build(self.coded(2**23)).apply(x).tolist() == [[160]]
+
+    def test_too_many(self):
+        coded = self.coded(2**23 + 1)
+        assert not WideMatrix.fits(coded, 1)
+        with pytest.raises(ValueError, match="up to 8,388,608 columns"):
+            WideMatrix.build(coded)

@@ -192,3 +192,28 @@ def test_what_it_does_not_serve():
 
 def test_it_is_a_matrix_form():
     assert issubclass(WindowMatrix, MatrixForm)
+
+
+class TestManyColumns:
+    """A window begins at a multiple of 2^coarse columns: from 2^21 on windows of 32 columns would miss some."""
+
+    def coded(self, cols):
+        codes = np.zeros((2, cols), np.uint8)
+        codes[0, [0, 31, 32, cols // 2 + 63, cols - 1]] = 1
+        codes[1, cols - 1] = 1
+        return CodedTensor(np.array([0, 2], np.float32), codes)
+
+    @pytest.mark.parametrize("cols", [2**21, 2**21 + 1, 2**23])
+    def test_the_same_numbers(self, cols, path):
+        form, x = WindowMatrix.build(self.coded(cols)), np.ones((1, cols), np.float32)
+        assert form.apply(x).tolist() == [[10, 2]]
+
+    def test_too_many(self):
+        coded = self.coded(2**23 + 1)
+        assert not WindowMatrix.fits(coded, 1)
+        with pytest.raises(ValueError, match=r"serves matrices of up to 8,388,608 columns, got shape \(2, 8388609\)"):
+            WindowMatrix.build(coded)
+
+    def test_too_narrow(self):
+        with pytest.raises(ValueError, match="windows of 32 columns are too narrow for 3,000,000 columns"):
+            WindowMatrix.build(self.coded(3_000_000), 32)

@@ -19,7 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from gluon_dc.coding import load, write_atomically  # noqa: E402
-from gluon_dc.report.command import run_command  # noqa: E402
+from gluon_dc.report.command import check_json, run_command  # noqa: E402
 from gluon_dc.report.energy import Costs  # noqa: E402
 from gluon_dc.report.mobile import Device  # noqa: E402
 from gluon_dc.report.mobile_report import check_mobile, mobile_tables  # noqa: E402
@@ -63,8 +63,7 @@ def parse_args(argv):
         args.costs = Costs(**{field.name: getattr(args, f"{field.name}_pj") for field in fields(Costs)})
     except ValueError as error:
         parser.error(str(error))
-    if args.json and not Path(args.json).absolute().parent.is_dir():
-        parser.error(f"--json {args.json}: its folder does not exist")
+    check_json(parser, args.json, args.files)
     return args
 
 

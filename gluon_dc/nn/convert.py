@@ -9,7 +9,7 @@ from ..coding.coded import ascending, with_few_values
 from ..coding.threads import in_threads
 from .calibrated import quantize_calibrated
 from .fit import check_fit, plain_targets
-from .graph import graph_of
+from .graph import check_graph, graph_of
 from .layers import set_coded, set_plain
 from .parameters import SharedWeight, allocate, fill, mean_value, shape_text, value
 from .patterns import resolve
@@ -151,6 +151,8 @@ def compress(net, coder="huffman", rel_bits=None, metadata=None, effort="best", 
         raise ValueError(f"effort is one of {', '.join(EFFORTS)}, got {effort!r}")
     parameters = plain_parameters(net)
     text = graph_of(net, input_shape) if graph else None
+    if graph and input_shape is not None:
+        check_graph(text, {name: tuple(parameter.shape) for name, parameter in parameters.items()}, input_shape)
     if coder == "context":
         return replace(_context_coded(parameters, rel_bits, metadata, effort, progress), graph=text)
     coded_names = [name for name, parameter in parameters.items() if _is_shared(parameter)]

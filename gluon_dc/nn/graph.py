@@ -3,7 +3,11 @@
 import json
 
 import mxnet as mx
+import numpy as np
 
+from ..coding import FormatError
+from ..runtime.graph import infer_shapes, read_graph
+from ..runtime.shapes import check_operators
 from .parameters import SharedWeight
 from .walk import WeightedLayer, named_blocks, plain_parameters
 
@@ -43,6 +47,8 @@ def graph_of(net, input_shape=None):
     ValueError
         A net that cannot be traced, such as one that is no HybridBlock, with the reason.
     """
+    if input_shape is not None:
+        input_shape = _sizes(input_shape)
     symbol = _traced(net)
     nodes = json.loads(symbol.tojson())
     names, computed = _parameter_names(net)
@@ -54,6 +60,29 @@ def graph_of(net, input_shape=None):
     variables = [i for i, node in enumerate(made.nodes) if node["op"] == "null"]
     graph = {"nodes": made.nodes, "arg_nodes": variables, "heads": heads, "attrs": nodes["attrs"]}
     return json.dumps(graph, separators=(",", ":"))
+
+
+def check_graph(text, shapes, input_shape):
+    """ValueError where an input of this shape does not go through a graph; {name: shape} of its parameters.
+
+    Graphs with operators that the runtime does not know are taken as they are: they can still be restored.
+    """
+    graph = read_graph(text, shapes)
+    try:
+        check_operators(graph)
+    except FormatError:
+        return
+    try:
+        infer_shapes(graph, shapes, {graph.nodes[i].name: (1, *input_shape) for i in graph.data})
+    except ValueError as error:
+        raise ValueError(f"an input of shape {tuple(input_shape)} does not go through the net: {error}") from None
+
+
+def _sizes(shape):
+    if not isinstance(shape, (tuple, list)) or not all(
+            isinstance(size, (int, np.integer)) and not isinstance(size, bool) and size > 0 for size in shape):
+        raise ValueError(f"input_shape is a tuple of whole numbers from 1 on, such as (3, 224, 224), got {shape!r}")
+    return tuple(map(int, shape))
 
 
 def _traced(net):

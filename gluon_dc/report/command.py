@@ -1,6 +1,7 @@
 """What the scripts in tools/ and train/ share."""
 
 import sys
+from pathlib import Path
 
 NEEDS_MXNET = ("needs MXNet 1.9.1: pip install -r requirements.txt; reading a file needs none: "
                "python -m gluon_dc info FILE")
@@ -31,6 +32,20 @@ def run_command(program, action, args, also=()) -> int:
             raise
     print(f"{program}: error: {message}", file=sys.stderr)
     return status
+
+
+def check_json(parser, path, inputs=()) -> None:
+    """End in a usage error for a --json file that could not be written, or that is one of the files to read."""
+    if not path:
+        return
+    target = Path(path).absolute()
+    if target.is_dir():
+        parser.error(f"--json {path}: is a folder, expected a file to write")
+    if not target.parent.is_dir():
+        parser.error(f"--json {path}: its folder does not exist")
+    for name in inputs:
+        if name and target.resolve() == Path(name).absolute().resolve():
+            parser.error(f"--json {path}: is the file to read; give another name")
 
 
 def run_training(program, action, args, goes_on) -> int:

@@ -8,12 +8,14 @@ _TRUE, _FALSE = ("True", "true", "1"), ("False", "false", "0")
 # Sizes, paddings and axes of real layers are far below; with a few digits no product can grow out of hand.
 _MAX_DIGITS = 9
 _MAX_COUNT = 32
+_MAX_SHOWN = 80  # of a name in a message
 _REQUIRED = object()
 
 
 def where(node) -> str:
     """How messages name a node."""
-    return f"graph: {node.op} {node.name!r}"
+    op = node.op if node.op.isidentifier() and node.op.isascii() else repr(node.op)
+    return f"graph: {op[:_MAX_SHOWN]} {node.name[:_MAX_SHOWN]!r}"
 
 
 def text(node, name: str, default=_REQUIRED) -> str:

@@ -60,7 +60,7 @@ class ChoiceCache:
             found = json.loads(data) if len(data) <= _MAX_NBYTES else {}
             entries = found["entries"] if found["format"] == FORMAT else {}
             return {key: entry for key, entry in entries.items() if _is_entry(entry)}
-        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError):
             return {}
 
     def _write(self):

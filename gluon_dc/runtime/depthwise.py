@@ -42,12 +42,13 @@ def convolve_depthwise(filters, geometry, kernel, x, out, bias, least, threads):
     """
     plan = plan_plane(geometry, kernel, out.shape[2:])
     pixels = -(-out.shape[2] * plan.width // (REGISTERS * LANES)) * REGISTERS * LANES
-    phases = len(plan.row_shifts) * len(plan.col_shifts)
+    # Every tap reads `pixels` floats from its place on, and the last copied lanes reach beyond the plane.
+    taps_end = int(plan.offsets.max()) // 4 + pixels
+    planes_end = len(plan.row_shifts) * len(plan.col_shifts) * plan.height * plan.width
 
     def convolve(begin, end):
-        # The last registers and the last copied lanes reach beyond the plane.
-        buffer = scratch("buffer", phases * plan.height * plan.width + REGISTERS * LANES + 2 * LANES)
-        sums = scratch("sums", pixels)
+        buffer = scratch("buffer", max(taps_end, planes_end) + 2 * LANES)
+        sums = scratch("sums", pixels + LANES)  # rows leave it by whole registers
         _convolve(plan, REGISTERS, filters, x, out, bias, np.float32(least), buffer, sums, begin, end)
     run_shares(convolve, len(x) * len(filters), threads)
 

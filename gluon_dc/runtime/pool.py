@@ -19,10 +19,25 @@ def run_shares(function, count: int, threads: int) -> None:
         if count:
             function(0, bounds[1])
     finally:
-        errors = [future.exception() for future in futures]  # waits for all: their arrays must outlive them
+        errors = _settled(futures)  # waits for all: their arrays must outlive them
     for error in errors:
         if error is not None:
             raise error
+
+
+def _settled(futures):
+    # The exceptions of all; Ctrl-C meanwhile is raised when they have ended, not before.
+    errors, interrupt = [], None
+    for future in futures:
+        while True:
+            try:
+                errors.append(future.exception())
+                break
+            except KeyboardInterrupt as error:
+                interrupt = error
+    if interrupt is not None:
+        raise interrupt
+    return errors
 
 
 def _pool():

@@ -66,8 +66,18 @@ def session(model, threads=1, force=None, batch=1, input_shape=None, max_nbytes=
     for name, value in (("threads", threads), ("batch", batch)):
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
             raise ValueError(f"{name} must be a whole number from 1 on, got {value!r}")
+    if input_shape is not None and not (isinstance(input_shape, (tuple, list)) and all(
+            isinstance(size, (int, np.integer)) and size > 0 for size in input_shape)):
+        raise ValueError(f"input_shape is a tuple of whole numbers from 1 on, such as (3, 224, 224), got {input_shape!r}")
+    if not isinstance(force, (str, dict, type(None))):
+        raise TypeError(f"force is the name of a form or {{pattern: name}}, got {force!r}")
+    if not max_nbytes > 0:
+        raise ValueError(f"max_nbytes must be above 0, got {max_nbytes!r}")
     if isinstance(model, CompressedModel):
         return Session(model, None, threads, force, batch, input_shape, max_nbytes, measure, progress)
+    if not isinstance(model, (str, os.PathLike)):
+        raise TypeError(f"session takes a CompressedModel or the path of a file, got {type(model).__name__}: "
+                        "gluon_dc.loads(data) reads bytes, gluon_dc.compress(net, graph=True) takes a net")
     path = os.fspath(model)
     found = load(path)  # refuses what is no .gdc file before it reads all of it
     with open(path, "rb") as file:
@@ -106,7 +116,6 @@ class Session:
             return
         plan = self._new_plan((int(batch), *self.input_shape))
         self._put_back((int(batch), *self.input_shape), plan)
-        self._weights.release()
 
     def __repr__(self):
         shape = "" if self.input_shape is None else f"{self._expected()}, "
@@ -212,6 +221,7 @@ class Session:
 
     def _new_plan(self, shape):
         plan = Plan(self._graph, self._steps, self._weights, shape, self._max_nbytes)
+        self._weights.release()  # what was decoded to make forms
         self._last = plan
         return plan
 

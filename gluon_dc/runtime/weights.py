@@ -88,8 +88,9 @@ class Weights:
 
     def release(self) -> None:
         """Let go of the model where its bytes are at hand."""
-        if self._data is not None:
-            self._model = None
+        with self._lock:
+            if self._data is not None:
+                self._model = None
 
     @property
     def nbytes(self) -> int:

@@ -13,6 +13,7 @@ from .forms import MatrixForm, matrix_output
 from .kept import kept_weights, slice_order
 from .slices import codebook_table, kernel_inputs, run_slices, slice_parts
 from .window_layout import MAX_CODEBOOK as NARROW
+from .window_layout import MAX_COLS, coarse_bits
 from .window_pack import count_steps
 
 _STEP_NS = (3.1, 3.7, 7.5)  # by extra - 1, on a Zen 5 core
@@ -40,8 +41,10 @@ class WideMatrix(MatrixForm):
     def build(cls, coded) -> "WideMatrix":
         kept = kept_weights(coded)
         rows, cols = kept.shape
+        if cols > MAX_COLS:
+            raise ValueError(f"the wide form serves matrices of up to {MAX_COLS:,} columns, got shape {kept.shape}")
         order = slice_order(kept.counts)
-        coarse = max(0, (cols - 1).bit_length() - 16)
+        coarse = coarse_bits(cols)
         counts = np.zeros(-(-rows // simd.LANES), np.int64)
         in_threads(lambda part: count_steps(kept.columns, kept.bounds, order, wide_kernel.SLOTS, wide_kernel.HIGH_BITS,
                                             coarse, counts, *part), slice_parts(counts.size))
@@ -55,7 +58,7 @@ class WideMatrix(MatrixForm):
     @staticmethod
     def fits(coded, batch: int) -> bool:
         """Codebooks of up to 32 entries could be served too, but the window form does it in fewer bytes."""
-        return coded.codebook.size > NARROW and len(coded.shape) == 2 and coded.shape[1] < 2**31
+        return coded.codebook.size > NARROW and len(coded.shape) == 2 and coded.shape[1] <= MAX_COLS
 
     @property
     def nbytes(self) -> int:

@@ -13,7 +13,8 @@ from . import simd, window_kernel, window_pack, window_plain
 from .forms import MatrixForm, matrix_output
 from .kept import kept_weights, slice_order
 from .slices import codebook_table, kernel_inputs, run_slices, slice_parts, spread
-from .window_layout import HIGH_BITS, MAX_CODEBOOK, SLOTS, side_width
+from .window_layout import (HIGH_BITS, MAX_CODEBOOK, MAX_COLS, SLOTS, coarse_bits, is_wide_enough,
+                            side_width)
 
 # Time of a step by high_bits, in nanoseconds on a Zen 5 core: the mean of weights in cache and in memory.
 _STEP_NS = (1.9, 2.4, 3.6)
@@ -47,9 +48,11 @@ class WindowMatrix(MatrixForm):
                              f"{coded.codebook.size}")
         kept = kept_weights(coded)
         rows, cols = kept.shape
+        if cols > MAX_COLS:
+            raise ValueError(f"the window form serves matrices of up to {MAX_COLS:,} columns, got shape {kept.shape}")
         order = slice_order(kept.counts)
-        coarse = max(0, (cols - 1).bit_length() - 16)
-        high_bits = _high_bits(width) if width is not None else _fastest(kept, order, coarse)
+        coarse = coarse_bits(cols)
+        high_bits = _high_bits(width, cols) if width is not None else _fastest(kept, order, coarse)
         bounds = np.concatenate([[0], np.cumsum(_step_counts(kept, order, high_bits, coarse))])
         words = simd.aligned((bounds[-1], simd.LANES), np.uint32)
         sides = simd.aligned((bounds[-1], side_width(high_bits)), np.uint16)
@@ -59,7 +62,7 @@ class WindowMatrix(MatrixForm):
 
     @staticmethod
     def fits(coded, batch: int) -> bool:
-        return coded.codebook.size <= MAX_CODEBOOK and len(coded.shape) == 2 and coded.shape[1] < 2**31
+        return coded.codebook.size <= MAX_CODEBOOK and len(coded.shape) == 2 and coded.shape[1] <= MAX_COLS
 
     @property
     def nbytes(self) -> int:
@@ -77,18 +80,22 @@ class WindowMatrix(MatrixForm):
         return out
 
 
-def _high_bits(width: int) -> int:
+def _high_bits(width: int, cols: int) -> int:
     if width not in (32, 64, 128):
         raise ValueError(f"a window has 32, 64 or 128 columns, got {width}")
-    return (width // 64).bit_length()
+    high_bits = (width // 64).bit_length()
+    if not is_wide_enough(high_bits, cols):
+        raise ValueError(f"windows of {width} columns are too narrow for {cols:,} columns")
+    return high_bits
 
 
 def _fastest(kept, order, coarse: int) -> int:
     # By the steps of a few slices.
     sampled = spread(-(-order.size // simd.LANES), _SAMPLED_SLICES)
+    usable = [high_bits for high_bits in HIGH_BITS if is_wide_enough(high_bits, kept.shape[1])]
     times = [_STEP_NS[high_bits] * sum(int(_step_counts(kept, order, high_bits, coarse, [part]).sum())
-                                       for part in sampled) for high_bits in HIGH_BITS]
-    return int(np.argmin(times))
+                                       for part in sampled) for high_bits in usable]
+    return usable[int(np.argmin(times))]
 
 
 def _step_counts(kept, order, high_bits: int, coarse: int, parts=None) -> np.ndarray:

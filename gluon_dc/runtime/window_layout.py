@@ -13,6 +13,18 @@ SLOT_BITS = 10
 SPARE = 2  # bits of a word beside its slots
 MAX_CODEBOOK = 32
 HIGH_BITS = (0, 1, 2)
+MAX_COLS = 2**23  # beyond, windows of 128 columns could begin only further apart than that
+
+
+
+def coarse_bits(cols: int) -> int:
+    """Windows begin at multiples of 2 to this power, so that 16 bits are enough to say where."""
+    return max(0, (cols - 1).bit_length() - 16)
+
+
+def is_wide_enough(high_bits: int, cols: int) -> bool:
+    """Whether every column lies in the window of 32 << high_bits that its multiple of 2^coarse_bits begins."""
+    return 32 << high_bits >= 1 << coarse_bits(cols)
 
 
 @njit(cache=True, nogil=True)
