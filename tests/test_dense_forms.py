@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matrix_cases import SHAPES, check, coded_matrix, inputs
 
-from gluon_dc.runtime import dense, dense_kernel, tile_plan
+from gluon_dc.runtime import dense, dense_kernel, run_plan, tile_plan
 from gluon_dc.runtime.dense import DenseConv, DenseMatrix
 from gluon_dc.runtime.forms import CONV_FORMS, MATRIX_FORMS, Geometry
 
@@ -53,6 +53,37 @@ def test_against_a_plain_convolution(name, path):
 def test_a_kernel_of_more_taps_than_a_panel_has_keys():
     geometry, coded = Geometry(pad=(3, 0)), coded_filters((5, 3, 17, 20), 1)
     check_conv(DenseConv.build(coded, geometry), coded, geometry, planes((2, 3, 18, 30)))
+
+
+@pytest.mark.parametrize("name", ["1x1", "3x3", "7x7, stride 2", "5x3, groups"])
+def test_every_plan_gives_the_same(name, path, monkeypatch):
+    shape, geometry, size = CASES[name]
+    coded = coded_filters(shape, 1)
+    form, x = DenseConv.build(coded, geometry), planes_for(shape, geometry, size)
+    monkeypatch.setattr(run_plan, "PANEL_NBYTES", 2000)  # several panels, of one channel for the larger plans
+    plane = (1, size[0] * size[1]) if name == "1x1" else size  # as the form sees it: one run over all rows
+    tried = list(run_plan.possible_runs(geometry, shape[2:], plane, shape[1], shape[0] // geometry.groups, 1, 1))
+    assert len({(plan.pitch, len(plan.row_shifts), len(plan.col_shifts)) for plan in tried}) == (name == "1x1" or 4)
+    for plan in tried:
+        monkeypatch.setattr(DenseConv, "plan", lambda self, shape, threads=1, plan=plan: plan)
+        check_conv(form, coded, geometry, x)
+
+
+def test_a_plan_by_hand():
+    # 3 taps, stride 2, of a row of 7: three outputs; taps 0 and 2 share the even columns, one step apart.
+    plans = list(run_plan.possible_runs(Geometry(stride=(1, 2)), (1, 3), (1, 7), 2, 8, 1, 1))
+    shared, own = plans[0], plans[-1]
+    assert (shared.pitch, shared.positions, shared.col_shifts.tolist(), shared.copy_floats) == (4, 3, [0, 1], 32)
+    assert shared.offsets.tolist() == [0, 4 * 32, 4, 4 * 64, 4 * 96, 4 * 65]
+    assert (own.pitch, own.positions, own.col_shifts.tolist(), own.copy_floats) == (3, 3, [0, 1, 2], 16)
+    assert own.offsets.tolist() == [0, 4 * 16, 4 * 32, 4 * 48, 4 * 64, 4 * 80]
+
+
+def test_taps_far_apart_take_no_memory_between_them():
+    far = Geometry(pad=(0, 10**8), dilate=(1, 2 * 10**8))
+    form, x = DenseConv.build(coded_filters((8, 2, 1, 2), 1), far), planes((1, 2, 1, 3))
+    assert form.plan(x.shape).copy_floats == 16
+    assert (form.apply(x)[..., 1] == 0).all()  # both taps lie in the padding
 
 
 @given(st.data())

@@ -15,7 +15,8 @@ from .forms import ConvForm, Geometry, MatrixForm, conv_output, matrix_output
 from .pool import run_shares
 from .scratch import scratch
 from .simd import HAS_AVX512, LANES, aligned
-from .tile_plan import channels_in_panel, plan_tiles, worth_threads
+from .run_plan import plan_runs
+from .tile_plan import joined, worth_threads
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,12 +63,11 @@ class DenseMatrix(MatrixForm):
 
 @dataclass(frozen=True, eq=False)
 class DenseConv(ConvForm):
-    """A convolution from float32 weights and packed tiles of its input: no im2col in memory, no library."""
+    """A convolution from float32 weights and packed runs of its input: no im2col in memory, no library."""
 
     filters: np.ndarray  # float32 (groups, bundles, keys, bundle)
     shape: tuple[int, int, int, int]
     geometry: Geometry
-    panel_channels: int
     name: ClassVar[str] = "dense"
 
     @property
@@ -82,12 +82,11 @@ class DenseConv(ConvForm):
         filters, channels, *kernel = coded.shape
         # As many filters at a time as there are sums for; few, where a group has few.
         bundle = next(many for many in (8, 4, 1) if (HAS_AVX512 or many < 8) and filters // geometry.groups > many // 2)
-        panel_channels = channels_in_panel(channels, kernel) or 1
         bundles = -(-(filters // geometry.groups) // bundle)
         packed = aligned((geometry.groups, bundles, channels * math.prod(kernel), bundle))
         pack_filters(coded.decode().swapaxes(2, 3).reshape(geometry.groups, filters // geometry.groups, -1), packed)
         packed.flags.writeable = False
-        return cls(packed, coded.shape, geometry, panel_channels)
+        return cls(packed, coded.shape, geometry)
 
     @staticmethod
     def fits(coded, geometry, shape):
@@ -107,17 +106,23 @@ class DenseConv(ConvForm):
             convolve_depthwise(filters, self.geometry, tuple(self.shape[2:]), x, out, biases, least, threads)
             return out
         threads = worth_threads(self.plan(x.shape).cycles, threads)
-        plan = self.plan(x.shape, threads)
+        plan, planes = self.plan(x.shape, threads), out
+        if joined(self.geometry, tuple(self.shape[2:])):
+            x, planes = (array.reshape(*array.shape[:2], 1, -1) for array in (x, out))
 
         def convolve(begin, end):
-            buffer = scratch("buffer", plan.channel_floats * plan.panel_channels + LANES)
-            sums = scratch("sums", bundles * bundle * plan.registers * LANES)
-            convolve_dense(plan, x, out, biases, least, self.filters, buffer, sums, begin, end)
-        run_shares(convolve, plan.down * plan.across * len(x) * groups, threads)
+            # The last lanes copied reach beyond the last position, those read to be written beyond the last sum.
+            copies = len(plan.row_shifts) * len(plan.col_shifts)
+            buffer = scratch("buffer", copies * plan.copy_floats * plan.panel_channels + LANES)
+            kept = 1 if plan.panel_channels == self.shape[1] else bundles
+            sums = scratch("sums", kept * bundle * plan.registers * LANES + LANES)
+            convolve_dense(plan, x, planes, biases, least, self.filters, buffer, sums, begin, end)
+        run_shares(convolve, plan.tiles * len(x) * groups, threads)
         return out
 
     def plan(self, shape, threads=1):
-        """The TilePlan for inputs of this shape."""
+        """The RunPlan for inputs of this shape."""
         filters, channels, *kernel = self.shape
-        return plan_tiles(self.geometry, tuple(kernel), tuple(shape[2:]), channels, self.panel_channels,
-                          filters // self.geometry.groups, 1.0, shape[0], threads, not HAS_AVX512, dense=True)
+        size = (1, math.prod(shape[2:])) if joined(self.geometry, tuple(kernel)) else tuple(shape[2:])
+        return plan_runs(self.geometry, tuple(kernel), size, channels, filters // self.geometry.groups, shape[0],
+                         threads)

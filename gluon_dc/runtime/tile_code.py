@@ -53,3 +53,9 @@ def at_least(builder, vector, least):
     """The larger of a vector's lanes and a scalar, NaN where the lane is."""
     low = splat(builder, least)
     return builder.select(builder.fcmp_ordered("<", vector, low), low, vector)
+
+
+def prefetch_line(builder, place):
+    """Ask for the cache line of an address, to be read; any address will do."""
+    numbers = [ir.Constant(I32, number) for number in (0, 3, 1)]  # to read; kept in all levels; data
+    call(builder, "llvm.prefetch.p0", ir.VoidType(), builder.inttoptr(place, ir.IntType(8).as_pointer()), *numbers)

@@ -11,8 +11,10 @@ from numba import types
 from numba.extending import intrinsic
 
 from .simd import F32, I16, I32, I64, VECTOR, counted_loop, data_pointer
-from .tile_code import (VECTOR_BYTES, at_least, element, moved, multiply_add, read, register_at, splat, widened,
-                        write)
+from .tile_code import (VECTOR_BYTES, at_least, element, moved, multiply_add, prefetch_line, read, register_at, splat,
+                        widened, write)
+
+AHEAD_NBYTES = 2048  # from weights that are read to those asked for: over the end of a page, where processors stop
 
 
 @intrinsic
@@ -93,6 +95,7 @@ def multiply_dense(typing_context, registers, rows, weights, keys, offsets, x, s
         def step(index, sums):
             place = builder.add(weights, builder.mul(index, ir.Constant(I64, 4 * g)))
             first = builder.add(x, widened(builder, read(builder, element(builder, offsets, index), I32)))
+            prefetch_line(builder, moved(builder, place, AHEAD_NBYTES))
             pixels = [register_at(builder, first, j) for j in range(r)]
             values = [splat(builder, read(builder, moved(builder, place, 4 * i), F32)) for i in range(g)]
             return [multiply_add(builder, values[i], pixels[j], sums[i * r + j]) for i in range(g) for j in range(r)]

@@ -6,6 +6,8 @@ from .simd import LANES
 from .tile_copies import copy_all_even, copy_even, copy_lanes, copy_strided, copy_vectors, store_lanes
 from .tile_kernel import address
 
+_LONG = 7  # registers of a row whose ends are worth telling from its middle
+
 
 @njit(cache=True, nogil=True)
 def place_tile(plan, oh, ow, tile):
@@ -97,8 +99,17 @@ def copy_run(row, w, column, stride, count, dest):
     whole = (count + LANES - 1) // LANES
     if stride == 1 and column >= 0 and column + LANES * whole <= w:
         copy_vectors(row + 4 * column, whole, dest)
-    elif stride == 1:
+    elif stride == 1 and whole < _LONG:
         for i in range(0, count, LANES):
+            copy_lanes(row + 4 * (column + i), -column - i, w - column - i, dest + 4 * i)
+    elif stride == 1:
+        # Registers that begin before the row, then those that lie in it, then the rest.
+        head = min(whole, (max(0, -column) + LANES - 1) // LANES)
+        inside = max(head, min(whole, (w - column) // LANES))
+        for i in range(0, LANES * head, LANES):
+            copy_lanes(row + 4 * (column + i), -column - i, w - column - i, dest + 4 * i)
+        copy_vectors(row + 4 * (column + LANES * head), inside - head, dest + 4 * LANES * head)
+        for i in range(LANES * inside, count, LANES):
             copy_lanes(row + 4 * (column + i), -column - i, w - column - i, dest + 4 * i)
     else:
         # The first i inside is the least with column + i * stride >= 0, likewise the first behind the end.
@@ -111,6 +122,47 @@ def copy_run(row, w, column, stride, count, dest):
                 copy_even(row + 4 * place, low - i, high - i, dest + 4 * i)
             else:
                 copy_strided(row + 4 * place, stride, low - i, high - i, dest + 4 * i)
+
+
+@njit(cache=True, nogil=True)
+def pack_runs(plan, x, image, channel, channels, first, length, buffer):
+    """Pack `length` positions from `first` on into all copies of a RunPlan, of `channels` planes from `channel` on.
+
+    Up to 15 floats beyond the last copy are overwritten.
+    """
+    h, w = x.shape[2], x.shape[3]
+    plane = address(x) + 4 * h * w * (image * x.shape[1] + channel)
+    row, column = first // plan.pitch, first % plan.pitch
+    for _ in range(channels):
+        for row_shift in plan.row_shifts:
+            for col_shift in plan.col_shifts:
+                y, left, done = row * plan.row_stride + row_shift, column, 0
+                while done < length:
+                    count, dest = min(plan.pitch - left, length - done), buffer + 4 * done
+                    if 0 <= y < h:
+                        copy_run(plane + 4 * w * y, w, left * plan.col_stride + col_shift, plan.col_stride, count, dest)
+                    else:
+                        clear_run(count, dest)
+                    y, left, done = y + plan.row_stride, 0, done + count
+                buffer += 4 * plan.copy_floats
+        plane += 4 * h * w
+
+
+@njit(cache=True, nogil=True)
+def write_run(sums, filters, sums_stride, first, count, pitch, ow, dest, plane_floats):
+    """`count` sums of each filter, of positions from `first` on, to planes of the output, `ow` floats a row."""
+    for _ in range(filters):
+        row, column, done = first // pitch, first % pitch, 0
+        while done < count:
+            some = min(ow - column, count - done)
+            if some > 0:
+                source, to, whole = sums + 4 * done, dest + 4 * (row * ow + column), some // LANES
+                copy_vectors(source, whole, to)
+                if some % LANES:
+                    store_lanes(source + 4 * LANES * whole, some % LANES, to + 4 * LANES * whole)
+            row, column, done = row + 1, 0, done + pitch - column
+        sums += sums_stride
+        dest += 4 * plane_floats
 
 
 @njit(cache=True, nogil=True)

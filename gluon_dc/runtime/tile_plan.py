@@ -18,7 +18,6 @@ from .simd import LANES
 
 ALONE_CYCLES = 600_000  # about 0.16 ms: work that is not worth waking other threads for
 MAX_REGISTERS = 16
-DENSE_REGISTERS = 24  # of a tile, taken three at a time
 PORTABLE_REGISTERS = 4  # 8 registers of AVX2
 CACHE_NBYTES = 45_000  # of the first cache, for a packed tile
 VECTOR_CYCLES = {False: 4, True: 20}  # to pack a register, strided or not
@@ -69,23 +68,22 @@ def channels_in_panel(channels: int, kernel: tuple[int, int]) -> int:
 
 
 @lru_cache(maxsize=512)
-def plan_tiles(geometry, kernel, size, channels, panel_channels, filters, density, images, threads, portable,
-               dense=False):
+def plan_tiles(geometry, kernel, size, channels, panel_channels, filters, density, images, threads, portable):
     """The TilePlan of least estimated cost for input planes of size (h, w).
 
-    channels, filters: of one group. density: of kept weights; dense: for the kernel that takes all. portable: whether
+    channels, filters: of one group. density: of kept weights; portable: whether
     registers are short and few.
     """
     far = 4 * channels * geometry.groups * math.prod(size) > FAR_NBYTES
     work = Work(channels, panel_channels, filters, density, math.prod(kernel), images * geometry.groups, threads,
-                geometry.stride[1] > 1, far, dense)
-    most = PORTABLE_REGISTERS if portable else DENSE_REGISTERS if dense else MAX_REGISTERS
+                geometry.stride[1] > 1, far)
+    most = PORTABLE_REGISTERS if portable else MAX_REGISTERS
     return min(possible_plans(geometry, kernel, size, work, most), key=lambda plan: plan.cycles)
 
 
 def worth_threads(cycles, threads: int) -> int:
     """The number of threads to share out work among that takes one thread so many cycles."""
-    return threads if cycles >= ALONE_CYCLES else 1
+    return max(1, threads) if cycles >= ALONE_CYCLES else 1
 
 
 def possible_plans(geometry, kernel, size, work, most_registers):
@@ -113,7 +111,6 @@ class Work:
     threads: int
     strided: bool = False  # whether neighbouring pixels are no neighbours in the input
     far: bool = False  # whether the input is too large for the second cache
-    dense: bool = False  # whether all weights are multiplied
 
     def cycles(self, tiles, registers, channel_floats, runs, rows):
         """Estimated cycles, of what each part was measured to take on an AMD Zen 5.
@@ -125,14 +122,10 @@ class Work:
         nbytes = 4 * channel_floats * self.panel_channels
         load = 0.6 + 0.6 * max(0, 1 - CACHE_NBYTES / nbytes)
         visit = kept * max(load * registers + 1.2, 4) + 1.5 * registers + 15
-        if self.dense:
-            # Eight filters at a time share their loads, which need not come from the first cache.
-            parts = -(-registers // 3)
-            visit = kept * (0.5 * registers + 0.1 * parts) + 2 * registers + 4 * parts
         pack = 12 * runs + VECTOR_CYCLES[self.strided] * channel_floats / LANES + (
             FAR_ROW_CYCLES * rows if self.far else 0)
         tile = panels * (self.filters * visit + self.panel_channels * pack) + self.filters * (2 * registers + 4)
-        tile += WEIGHT_BYTE_CYCLES * self.channels * self.taps * self.filters * (4 if self.dense else 2 * self.density)
+        tile += WEIGHT_BYTE_CYCLES * self.channels * self.taps * self.filters * 2 * self.density
         return -(-tiles * self.planes // self.threads) * tile
 
 
