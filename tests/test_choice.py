@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gluon_dc.coding import CodedTensor
-from gluon_dc.runtime import choice, choice_cache, measure
+from gluon_dc.runtime import choice, choice_cache, measure, simd
 from gluon_dc.runtime.choice import Choice, Chooser, about, batches, checked_force, choose_conv, choose_matrix
 from gluon_dc.runtime.choice_cache import ChoiceCache, cache_folder
 from gluon_dc.runtime.forms import CONV_FORMS, MATRIX_FORMS, Geometry
@@ -199,7 +199,8 @@ class TestForce:
 
 
 class TestByRule:
-    def test_nothing_is_measured_or_written(self, timed, tmp_path):
+    def test_nothing_is_measured_or_written(self, timed, tmp_path, monkeypatch):
+        monkeypatch.setattr(simd, "HAS_AVX512", True)
         chooser = Chooser(measure=False, cache=ChoiceCache(tmp_path))
         assert chooser.matrix("a", coded(), 1) == (Choice("window", "rule"), None)
         assert timed.names == [] and list(tmp_path.iterdir()) == []
@@ -207,8 +208,12 @@ class TestByRule:
     @pytest.mark.parametrize("density, batch, k, expected", [
         (0.02, 1, 32, "window"), (0.1, 1, 32, "window"), (0.1, 1, 200, "wide"), (0.7, 1, 32, "dense"),
         (0.1, 64, 32, "panels"), (0.6, 64, 32, "dense")])
-    def test_matrices(self, density, batch, k, expected):
+    def test_matrices(self, density, batch, k, expected, monkeypatch):
+        monkeypatch.setattr(simd, "HAS_AVX512", True)
         assert choose_matrix(coded(density=density, k=k), batch) == expected
+        monkeypatch.setattr(simd, "HAS_AVX512", False)
+        portable = "sliced" if expected in ("window", "wide") else expected
+        assert choose_matrix(coded(density=density, k=k), batch) == portable
 
     @pytest.mark.parametrize("shape, groups, density, expected", [
         ((64, 16, 3, 3), 1, 0.3, "direct"), ((64, 16, 3, 3), 1, 0.55, "dense"), ((64, 64, 1, 1), 1, 0.55, "direct"),

@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 import numpy as np
 
 from ..coding import CodedTensor
+from . import simd
 from .choice_cache import ChoiceCache
 from .forms import CONV_FORMS, MATRIX_FORMS, conv_work
 from .measure import COLD_NBYTES, fastest, least_seconds
@@ -187,7 +188,9 @@ def choose_matrix(coded, batch: int) -> str:
     if batch >= FEW:
         wanted = ("panels", "sliced") if density < DENSE_BATCH else ()
     else:
-        wanted = () if density >= DENSE_MATRIX else ("window", "wide", "sliced")
+        # Without AVX-512 only the plain loops of `sliced` keep their speed.
+        fast = ("window", "wide", "sliced") if simd.HAS_AVX512 else ("sliced",)
+        wanted = () if density >= DENSE_MATRIX else fast
     return next((name for name in wanted if MATRIX_FORMS[name].fits(coded, batch)), "dense")
 
 
