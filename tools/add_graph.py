@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from gluon_dc.report.command import run_command  # noqa: E402
+from gluon_dc.report.command import image_shape, run_command  # noqa: E402
 from gluon_dc.training.net_options import set_threads  # noqa: E402
 
 
@@ -31,7 +31,7 @@ def parse_args(argv):
     parser.add_argument("--model", metavar="NAME", help="a gluoncv.model_zoo name, lenet-300-100, lenet-5, or "
                         "module:function or file.py:function (default: the network that the file names)")
     parser.add_argument("--classes", type=int, metavar="N", help="number of classes (default: the file's)")
-    parser.add_argument("--input-shape", type=shape, metavar="C,H,W", help="of one input (default: the model's, of "
+    parser.add_argument("--input-shape", type=image_shape, metavar="C,H,W", help="of one input (default: the model's, of "
                         "the size that the preprocessing makes)")
     parser.add_argument("--preprocessing", metavar="NAME[:SIDE]", help="noted in the file (default: what the file "
                         "says, else GluonCV's for the model; none for nets that take no colour images)")
@@ -39,17 +39,6 @@ def parse_args(argv):
                         "net's outputs: noted in the file")
     parser.add_argument("-o", "--output", required=True, metavar="OUT.gdc", help="the file to write; it may be FILE")
     return parser.parse_args(argv)
-
-
-def shape(text):
-    """C,H,W as three whole numbers, for argparse."""
-    try:
-        sizes = tuple(int(size) for size in text.split(","))
-    except ValueError:
-        sizes = ()
-    if len(sizes) != 3 or min(sizes) < 1:
-        raise argparse.ArgumentTypeError(f"expected three sizes such as 3,224,224; got {text!r}")
-    return sizes
 
 
 def add_graph(args):

@@ -17,7 +17,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from gluon_dc.recipes.records import CODERS, EFFORTS, SCOPES, STARTS  # noqa: E402
-from gluon_dc.report.command import run_command  # noqa: E402
+from gluon_dc.report.command import image_shape, run_command  # noqa: E402
 from gluon_dc.training.settings import parse_per_layer  # noqa: E402
 
 NOT_RETRAINED = "Pruned and shared in one go, nothing retrained: the accuracy is not measured here."
@@ -47,7 +47,7 @@ def parse_args(argv):
     parser.add_argument("--root", metavar="DIR", help="folder of GluonCV's files (default: ~/.mxnet/models; "
                         "$MXNET_HOME/models goes before it)")
     parser.add_argument("--classes", type=int, metavar="N", help="number of classes (default: the model's own)")
-    parser.add_argument("--input-shape", type=shape, metavar="C,H,W", help="of one input, for a net of one's own with "
+    parser.add_argument("--input-shape", type=image_shape, metavar="C,H,W", help="of one input, for a net of one's own with "
                         "open shapes and --random-weights (default: 3,224,224)")
     parser.add_argument("--graph", action="store_true", help="the net's graph goes into the file too, 1 to 10 KB, and "
                         "it runs without MXNet: python -m gluon_dc classify")
@@ -97,17 +97,6 @@ def per_layer(text):
     except ValueError:
         raise argparse.ArgumentTypeError(
             f"expected a number, none, or PATTERN=NUMBER,PATTERN=NUMBER; got {text!r}") from None
-
-
-def shape(text):
-    """C,H,W as three whole numbers, for argparse."""
-    try:
-        sizes = tuple(int(size) for size in text.split(","))
-    except ValueError:
-        sizes = ()
-    if len(sizes) != 3 or min(sizes) < 1:
-        raise argparse.ArgumentTypeError(f"expected three sizes such as 3,224,224; got {text!r}")
-    return sizes
 
 
 def list_recipes(args):

@@ -1,5 +1,6 @@
 """What the scripts in tools/ and train/ share."""
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -32,6 +33,17 @@ def run_command(program, action, args, also=()) -> int:
             raise
     print(f"{program}: error: {message}", file=sys.stderr)
     return status
+
+
+def image_shape(text):
+    """C,H,W as three whole numbers, for argparse."""
+    try:
+        sizes = tuple(int(size) for size in text.split(","))
+    except ValueError:
+        sizes = ()
+    if len(sizes) != 3 or min(sizes) < 1:
+        raise argparse.ArgumentTypeError(f"expected three sizes such as 3,224,224; got {text!r}")
+    return sizes
 
 
 def check_json(parser, path, inputs=()) -> None:
