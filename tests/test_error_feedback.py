@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gluon_dc.nn.error_feedback import Curvature, bits_of_codes, share_on_grid
+from gluon_dc.nn import error_feedback
+from gluon_dc.nn.error_feedback import REACH, Curvature, bits_of_codes, share_on_grid
+from gluon_dc.nn.lattice import order_of
 
 FREE = 1e-12  # a price at which bits cost nothing beside the loss
 
@@ -29,7 +31,7 @@ def random_layer(rng, *shape):
 def reference(target, A, G, step, bias_step, price, lengths, limit):
     """One group, one weight after the other: what is still to come is solved for anew after each decision."""
     out, n = target.shape
-    columns = [*np.argsort(-np.diag(A)[:-1], kind="stable"), n - 1]
+    columns = [*order_of(A[:-1, :-1]), n - 1]
     K, goal = np.kron(G, A), target.ravel()
     values, left = goal.copy(), [r * n + c for r in np.argsort(-np.diag(G), kind="stable") for c in columns]
     zero, other, code = lengths
@@ -55,8 +57,14 @@ def reference(target, A, G, step, bias_step, price, lengths, limit):
     return values.reshape(out, n)
 
 
+@pytest.fixture
+def near_grid(monkeypatch):
+    """Grids reach no further than codes could number them."""
+    monkeypatch.setattr(error_feedback, "REACH", 1)
+
+
 class TestByHand:
-    def test_without_feedback_it_rounds(self):
+    def test_without_feedback_it_rounds(self, near_grid):
         weight, bias = np.float32([[1.0, -0.26, 0.1, 0.0]]), np.float32([0.3])
         found = share_on_grid(weight, bias, curvature(4, 1), 0.5**2 / 20 / 1e3, bits=3)
         # 1.0 is to be 3 or fewer steps: the step cannot be below 1 / 3.5, whatever the price.
@@ -72,10 +80,11 @@ class TestByHand:
         error = found.coded.decode().sum() - weight.sum()
         assert abs(error) <= 0.51 * found.step < 0.24 and found.loss_nats < 0.5 * (0.51 * found.step) ** 2
 
-    def test_a_weight_pushed_beyond_the_grid_stays_at_its_end(self):
+    def test_a_weight_pushed_beyond_the_grid_stays_at_its_end(self, near_grid):
         # The second input is an eighth of the first: it would have to make up for the first weight eight times over.
         A = np.array([[1 + 1e-4, 1 / 8, 0], [1 / 8, 1 / 64 + 1e-4, 0], [0, 0, 1]])
-        found = share_on_grid(np.float32([[0.55, 1], [0.45, 1]]), None, curvature(2, 2, A), 1e-9, bits=3)
+        found = share_on_grid(np.float32([[0.55, 1], [0.45, 1]]), None, curvature(2, 2, A), 1e-9, bits=3,
+                              width=1)
         assert found.coded.decode()[0, 1] == np.float32(3 * found.step)
 
     def test_a_constant_input_goes_into_the_bias(self):
@@ -101,11 +110,11 @@ class TestByHand:
 
 class TestAgainstTheReference:
     @pytest.mark.parametrize("seed", range(6))
-    def test_the_same_choices(self, seed):
+    def test_the_same_choices(self, seed, near_grid):
         rng = np.random.default_rng(seed)
         weight, bias = random_layer(rng, 3, 4)
         shape, price, limit = random_curvature(rng, 4, 3), 10.0 ** -rng.integers(1, 4), 7
-        found = share_on_grid(weight, bias, shape, price, bits=4)
+        found = share_on_grid(weight, bias, shape, price, bits=4, width=1)
         target = np.concatenate([weight, bias[:, None]], axis=1).astype(np.float64)
         near = np.rint(np.maximum(np.abs(weight.astype(np.float64)) / found.step - 0.15, 0)) * np.sign(weight)
         numbers = np.clip(near, -limit, limit).astype(np.int64)
@@ -125,6 +134,20 @@ class TestAgainstTheReference:
         change = np.concatenate([found.coded.decode() - weight, (found.bias - bias)[:, None]], axis=1).ravel()
         assert found.loss_nats == pytest.approx(
             0.5 * change @ np.kron(shape.outputs, shape.inputs[0]) @ change, rel=1e-4)
+
+    def test_more_ways_beat_one(self):
+        rng = np.random.default_rng(8)
+        layers = [(random_layer(rng, 6, 8), random_curvature(rng, 8, 6)) for _ in range(6)]
+        cost = [sum(one.loss_nats + 0.02 * one.bits for one in (
+            share_on_grid(*layer, shape, 0.02, width=width) for layer, shape in layers)) for width in (1, 4, 32)]
+        assert cost[0] > cost[1] > cost[2]
+
+    def test_large_layers_have_fewer_ways(self, monkeypatch):
+        rng = np.random.default_rng(9)
+        (weight, bias), shape = random_layer(rng, 4, 6), random_curvature(rng, 6, 4)
+        one, many = (share_on_grid(weight, bias, shape, 0.02, width=width).coded for width in (1, 32))
+        monkeypatch.setattr(error_feedback, "MAX_WORK", 4 * 6 * 6)
+        assert share_on_grid(weight, bias, shape, 0.02, width=32).coded == one != many
 
     def test_feedback_beats_rounding(self):
         rng = np.random.default_rng(4)
@@ -150,7 +173,7 @@ class TestInvariants:
         if found.step:
             numbers = np.rint(codebook / np.float32(found.step)).astype(np.float32)
             assert np.array_equal(numbers * np.float32(found.step), codebook)
-            assert (np.diff(codebook[1:]) > 0).all() and np.abs(numbers).max() <= 2 ** (bits - 1) - 1
+            assert (np.diff(codebook[1:]) > 0).all() and np.abs(numbers).max() <= REACH * (2 ** (bits - 1) - 1)
         assert found.loss_nats >= 0 and found.bits >= 0 and (found.bias is None) == (not has_bias)
         if has_bias:
             assert found.bias.dtype == np.float32 and np.unique(found.bias).size <= 255
@@ -179,6 +202,24 @@ class TestInvariants:
         assert np.isfinite(found.coded.codebook).all() and np.isfinite(found.bias).all()
         assert np.abs(found.coded.decode() - scale * weight).max() < 2 * scale
 
+    def test_one_large_weight_does_not_make_the_grid_coarse(self, monkeypatch):
+        rng = np.random.default_rng(10)
+        weight, bias = random_layer(rng, 8, 40)
+        weight[3, 3] = 40
+        wide = share_on_grid(weight, bias, curvature(40, 8), 1e-4)
+        monkeypatch.setattr(error_feedback, "REACH", 1)
+        narrow = share_on_grid(weight, bias, curvature(40, 8), 1e-4)
+        assert wide.step < 0.5 * narrow.step and wide.coded.codebook.size <= 255
+        assert wide.loss_nats + 1e-4 * wide.bits < narrow.loss_nats + 1e-4 * narrow.bits
+
+    def test_a_grid_of_too_many_numbers_is_not_taken(self):
+        rng = np.random.default_rng(11)
+        weight, bias = random_layer(rng, 10, 60)
+        found = share_on_grid(weight, bias, curvature(60, 10), FREE)
+        # All 600 weights are different; at the finest step in reach more than 254 numbers would be used.
+        finest = np.abs(weight).max() / (REACH * 127)
+        assert found.coded.codebook.size <= 255 and found.step > 1.1 * finest
+
     def test_nothing_but_zeros(self):
         found = share_on_grid(np.zeros((2, 3), np.float32), np.zeros(2, np.float32), curvature(3, 2), 1e-3)
         assert found.coded.nnz == 0 and not found.bias.any() and found.loss_nats == 0
@@ -206,6 +247,7 @@ class TestErrors:
         ({"bits": 1}, r"bits of a grid must be a whole number in 2\.\.8, got 1"),
         ({"bits": 9}, "got 9"), ({"bits": True}, "got True"),
         ({"price": 0.0}, r"price must be above 0 nats a bit, got 0\.0"), ({"price": float("nan")}, "got nan"),
+        ({"width": 0}, r"width must be a whole number in 1\.\.1024, got 0"), ({"width": 1.5}, "got 1.5"),
         ({"curvature": curvature(4, 2)}, r"curvature is of 5 inputs and 2 outputs, expected 4 \(bias included\) and 2"),
     ])
     def test_share_on_grid(self, changes, message):

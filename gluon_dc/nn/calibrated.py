@@ -34,14 +34,15 @@ def quantize_calibrated(net, bits, calibration, divergence, seed=0, gradient="ce
                share_in_sequence(net, batches, found, price, chosen, seed), gradient)
 
 
-def on_grids(net, curvature_of, price, bits):
-    """{name: GridShared} of the layers named in `bits` ({name: bits}) at one price of a bit; the net stays."""
+def on_grids(net, curvature_of, price, bits, width=1):
+    """{name: GridShared} of the layers named in `bits` ({name: bits}) at one price of a bit, each by itself, with so
+    many ways kept open (1: the quick way); the net stays."""
     layers = {layer.name: layer for layer in weighted_layers(net)}
 
     def shared(name):
         bias = layers[name].blocks[0].bias
         return share_on_grid(layers[name].array(), None if bias is None else bias.list_data()[0].asnumpy(),
-                             curvature_of[name], price, bits[name])
+                             curvature_of[name], price, bits[name], width=width)
     return dict(zip(bits, in_threads(shared, list(bits))))
 
 

@@ -10,15 +10,22 @@ T. Lookabaugh, R. Gray, 1989).
 from dataclasses import dataclass, field
 
 import numpy as np
-from numba import njit
 
 from ..coding import CodedTensor
+from .lattice import feed_back, improve, order_of
 
 # At the slope where a bit saves as much as it costs, a uniform quantizer has step**2 = 12 / ln 2 * price / curvature
-# (17.3); a little coarser is better together with choosing by cost (measured; flat from 15 to 30).
-STEP_RATIO = 20.0
+# (17.3); a little finer is better where many ways are kept open to choose among (measured; flat from 10 to 14).
+STEP_RATIO = 12.0
+# A grid may reach so many times as far as codes could number it, so that a few large weights do not make it coarse:
+# most of its far numbers are used by none. Where too many are used, a grid coarser by this is tried.
+REACH, COARSER = 4, 1.2
 MIN_BITS, MAX_BITS = 2, 8
-PASSES = 2
+# First a pass with one way open alone, for what bits cost; one with so many; and so many more in which each output is
+# decided anew beside the others.
+WIDTH, SWEEPS = 32, 2
+# Fewer ways in large layers: outputs times weights of an output squared times ways are no more than this.
+MAX_WORK, MAX_WIDTH = 2e10, 1024
 # The shares of kept weights of a row, column or kernel position count as if so many more weights had the average.
 PRIOR_COUNT = 4.0
 # So many weights' worth of a geometric distribution smooth the histogram of codes.
@@ -78,7 +85,7 @@ class GridShared:
     bits: float
 
 
-def share_on_grid(weight, bias, curvature, price, bits=8, target=None):
+def share_on_grid(weight, bias, curvature, price, bits=8, target=None, width=WIDTH):
     """Share a layer on the grid that suits a price.
 
     Parameters
@@ -89,9 +96,12 @@ def share_on_grid(weight, bias, curvature, price, bits=8, target=None):
     price : float > 0
         Nats of divergence that a bit may save, the same for all layers of a net: each then gives what costs it least.
     bits : int in 2..8
-        At most 2**bits - 2 values beside the 0.0; the grid is coarse enough for the largest weight.
+        At most 2**bits - 2 values beside the 0.0; the grid is coarse enough for that.
     target : float64 (out, d + 1), optional
         What to come near to in place of the weight and the bias.
+    width : int
+        In 1..1024: how many ways to decide a row are kept open; fewer in large layers. 1 is quick, and leaves a loss a
+        quarter larger for nearly the same bits.
 
     Returns
     -------
@@ -106,17 +116,19 @@ def share_on_grid(weight, bias, curvature, price, bits=8, target=None):
     if target is None:
         target = np.concatenate([weight.reshape(len(weight), -1), np.zeros((len(weight), 1))
                                  if bias is None else np.reshape(bias, (-1, 1))], axis=1).astype(np.float64)
-    _check(target, curvature, price, bits)
+    _check(target, curvature, price, bits, width)
     if not target.any():
         zeros = CodedTensor(np.zeros(1, np.float32), np.zeros(weight.shape, np.uint8))
         return GridShared(zeros, bias, 0.0, 0.0, 0.0)
     factors = [_Factors(inputs, curvature.outputs[curvature.rows(group), curvature.rows(group)])
                for group, inputs in enumerate(curvature.inputs)]
-    limit = 2**(bits - 1) - 1
-    step = _step(np.exp(np.mean([one.log_weight for one in factors])), price, np.abs(target[:, :-1]).max(), limit)
-    bias_step = 0.0 if bias is None else _step(np.exp(np.mean([one.log_bias for one in factors])), price,
-                                               np.abs(target[:, -1]).max(), 127)
-    numbers, biases, length = _chosen(target, weight.shape, curvature, factors, step, bias_step, price, limit)
+    weight_log, bias_log = (np.mean([getattr(one, name) for one in factors]) for name in ("log_weight", "log_bias"))
+    bias_step = 0.0 if bias is None else _step(np.exp(bias_log), price, np.abs(target[:, -1]).max(), 127)
+    for step, limit in _grids(np.exp(weight_log), price, target[:, :-1], bits):
+        numbers, biases, length = _chosen(target, weight.shape, curvature, factors, (step, bias_step), price, limit,
+                                          width)
+        if _fits(numbers, bits):
+            break
     found = np.concatenate([numbers * step, biases[:, None] * bias_step], axis=1)
     return GridShared(_coded(numbers.reshape(weight.shape), step), None if bias is None else
                       (np.float32(bias_step) * biases.astype(np.float32) + np.float32(0)), step,  # -0.0 is 0.0
@@ -149,11 +161,11 @@ def bits_of_codes(numbers, shape, limit):
 
 class _Factors:
     """Triangular factors of a group's curvature, in the order in which its weights and outputs are decided: those that
-    matter most come first, and the bias after all weights."""
+    matter most come first (`order_of`), and the bias after all weights."""
 
     def __init__(self, inputs, outputs):
         d = len(inputs) - 1
-        self.columns = np.argsort(-np.diag(inputs)[:d], kind="stable")
+        self.columns = order_of(inputs[:d, :d])
         self.order = np.append(self.columns, d)
         self.rows = np.argsort(-np.diag(outputs), kind="stable")
         self.inputs = _inverse_factor(inputs[np.ix_(self.order, self.order)])
@@ -164,7 +176,9 @@ class _Factors:
         self.log_bias = row - 2 * np.log(self.inputs[d, d])
 
 
-def _check(target, curvature, price, bits):
+def _check(target, curvature, price, bits, width):
+    if width not in range(1, MAX_WIDTH + 1):
+        raise ValueError(f"width must be a whole number in 1..{MAX_WIDTH}, got {width!r}")
     if isinstance(bits, bool) or bits not in range(MIN_BITS, MAX_BITS + 1):
         raise ValueError(f"bits of a grid must be a whole number in {MIN_BITS}..{MAX_BITS}, got {bits!r}")
     if not 0 < price < np.inf:
@@ -175,9 +189,28 @@ def _check(target, curvature, price, bits):
                          f"expected {expected[0]} (bias included) and {expected[1]}")
 
 
+def _grids(curvature, price, weights, bits):
+    # (step, largest number): from the one that suits the price on, ever coarser, those on which not too many numbers
+    # would be used; and the one on which there are no more.
+    limit, largest = 2**(bits - 1) - 1, np.abs(weights).max()
+    step, coarse = (_step(curvature, price, largest, reach * limit) for reach in (REACH, 1))
+    while step < coarse:
+        if _fits(np.rint(weights / step), bits):
+            yield step, REACH * limit
+        step = _float16_above(step * COARSER, largest, REACH * limit)
+    yield coarse, limit
+
+
+def _fits(numbers, bits):
+    return np.unique(numbers[numbers != 0]).size <= 2**bits - 2
+
+
 def _step(curvature, price, largest, limit):
+    return _float16_above(max(np.sqrt(STEP_RATIO * price / curvature), largest / (limit - 0.5)), largest, limit)
+
+
+def _float16_above(step, largest, limit):
     # As a float16, which a file stores in two bytes; the products of it and a small number are exact in float32.
-    step = max(np.sqrt(STEP_RATIO * price / curvature), largest / (limit - 0.5))
     half = float(np.float16(step))
     while half * (limit + 0.5) < largest:
         half = float(np.nextafter(np.float16(half), np.float16(np.inf)))
@@ -190,18 +223,23 @@ def _inverse_factor(matrix):
     return np.linalg.cholesky((inverse + inverse.T) / 2).T.copy()
 
 
-def _chosen(target, shape, curvature, factors, step, bias_step, price, limit):
+def _chosen(target, shape, curvature, factors, steps, price, limit, width):
     # The numbers, in passes: each with the bits that the choices of the pass before make likely.
     weights = target[:, :-1]
-    near = np.sign(weights) * np.rint(np.maximum(np.abs(weights) / step - 0.15, 0))
+    near = np.sign(weights) * np.rint(np.maximum(np.abs(weights) / steps[0] - 0.15, 0))
     numbers = np.clip(near, -limit, limit).astype(np.int64)
     biases = np.zeros(len(target))
-    for _ in range(PASSES):
+    width = max(1, min(width, int(MAX_WORK / (len(target) * weights.shape[1]**2))))
+    for number in range(2 + (SWEEPS if width > 1 else 0)):
         lengths = bits_of_codes(numbers, shape, limit)
         for group, one in enumerate(factors):
             rows = curvature.rows(group)
-            feed_back(target[rows][:, one.order], one.inputs, one.outputs, one.columns, one.rows, step, bias_step,
-                      price, lengths[0][rows], lengths[1][rows], lengths[2], numbers[rows], biases[rows])
+            outputs = one.outputs if number < 2 else np.ascontiguousarray(curvature.outputs[rows, rows])
+            if number < 2 or np.count_nonzero(outputs) > len(outputs):  # outputs that count apart are done
+                (feed_back if number < 2 else improve)(
+                    np.ascontiguousarray(target[rows][:, one.order]), one.inputs, outputs, one.columns, one.rows,
+                    *steps, price, lengths[0][rows], lengths[1][rows], lengths[2], width if number else 1,
+                    numbers[rows], biases[rows])
     zero, other, code = bits_of_codes(numbers, shape, limit)
     kept = numbers != 0
     return numbers, biases, float(zero[~kept].sum() + other[kept].sum() + code[numbers[kept] + limit].sum())
@@ -229,45 +267,3 @@ def _coded(numbers, step):
     codes = np.where(numbers != 0, np.searchsorted(used, numbers) + 1, 0).astype(np.uint8)
     values = np.float32(step) * used.astype(np.float32)
     return CodedTensor(np.concatenate([np.zeros(1, np.float32), values]), codes)
-
-
-@njit(cache=True, nogil=True)
-def feed_back(target, inputs, outputs, columns, rows, step, bias_step, price, zero_bits, other_bits, code_bits, numbers,
-              biases):
-    """Decide all weights and biases of a group; `numbers` and `biases` are filled in, `target` is used up.
-
-    target: float64 (out, d + 1), its columns in the order `columns` and then the bias. inputs, outputs: triangular
-    factors of the inverse curvature, in the order of `columns` and `rows`. zero_bits, other_bits: float64 (out, d).
-    code_bits: float64 (2 limit + 1,). numbers: int64 (out, d). biases: float64 (out,). A bias_step of 0 leaves the bias
-    at 0.
-    """
-    limit, d = code_bits.size // 2, columns.size
-    left = np.empty(d + 1)
-    for a in range(rows.size):
-        r = rows[a]
-        row_curvature = 1 / (outputs[a, a] * outputs[a, a])
-        left[:] = target[r]
-        for j in range(d):
-            c, sharpness = columns[j], row_curvature / (inputs[j, j] * inputs[j, j])
-            # Feedback may push a weight beyond the grid: then its end is the nearest there is.
-            lower = min(max(int(np.floor(left[j] / step)), -limit), limit - 1)
-            best, least = 0, 0.5 * sharpness * left[j] * left[j] + price * zero_bits[r, c]
-            for number in (lower, lower + 1):
-                if number != 0 and -limit <= number <= limit:
-                    error = left[j] - number * step
-                    cost = 0.5 * sharpness * error * error + price * (other_bits[r, c] + code_bits[number + limit])
-                    if cost < least:
-                        best, least = number, cost
-            numbers[r, c] = best
-            error = (left[j] - best * step) / inputs[j, j]
-            for i in range(j + 1, d + 1):
-                left[i] -= error * inputs[j, i]
-        if bias_step > 0:
-            biases[r] = min(max(np.rint(left[d] / bias_step), -127.0), 127.0)
-        for j in range(d):
-            left[j] = (target[r, j] - numbers[r, columns[j]] * step) / outputs[a, a]
-        left[d] = (target[r, d] - biases[r] * bias_step) / outputs[a, a]
-        for b in range(a + 1, rows.size):
-            u = outputs[a, b]
-            for i in range(d + 1):
-                target[rows[b], i] -= u * left[i]

@@ -10,7 +10,7 @@ import numpy as np
 
 from .calibration import damped, samples, second_moments, with_ones
 from .chain import chain_of, run_chain, unhybridized
-from .error_feedback import share_on_grid
+from .error_feedback import WIDTH, share_on_grid
 from .walk import refresh_graphs, weighted_layers
 
 # Part of the mean square of the inputs that speaks for leaving the weights as they are.
@@ -20,7 +20,8 @@ TOLERANCE = 1e-4
 POSITIONS_PER_IMAGE = 60
 
 
-def share_in_sequence(net, inputs, curvature_of, price, bits, seed=0, done=None, after_layer=None):
+def share_in_sequence(net, inputs, curvature_of, price, bits, seed=0, done=None, after_layer=None,
+                      width=WIDTH):
     """Share the layers of a plain or pruned net on grids at one price of a bit; the net stays as it is.
 
     Parameters
@@ -40,6 +41,8 @@ def share_in_sequence(net, inputs, curvature_of, price, bits, seed=0, done=None,
         {name: GridShared} of layers that an earlier run, with the same of everything else, has got through.
     after_layer : callable, optional
         Called with the name and the GridShared of each layer that is through.
+    width : int
+        As `share_on_grid` takes it.
 
     Returns
     -------
@@ -61,7 +64,7 @@ def share_in_sequence(net, inputs, curvature_of, price, bits, seed=0, done=None,
                     old = _samples(chain, layers[name], was, seed)
                     _write(layers, {one: _new_values(shared[one]) for one in shared})
                     new = _samples(chain, layers[name], now, seed)
-                    shared[name] = _shared(before[name], curvature_of[name], old, new, price, bits[name])
+                    shared[name] = _shared(before[name], curvature_of[name], old, new, price, bits[name], width)
                     if after_layer:
                         after_layer(name, shared[name])
                 _write(layers, before)
@@ -95,13 +98,13 @@ def target_for(weight, bias, old, new):
     return rows
 
 
-def _shared(values, curvature, old, new, price, bits):
+def _shared(values, curvature, old, new, price, bits, width):
     weight, bias = values
     if old is None:
-        return share_on_grid(weight, bias, curvature, price, bits)
+        return share_on_grid(weight, bias, curvature, price, bits, width=width)
     inputs = damped(second_moments(new) / new.shape[1], curvature.damping, bias is not None)
     return share_on_grid(weight, bias, replace(curvature, inputs=inputs), price, bits,
-                         target_for(weight, bias, old, new))
+                         target_for(weight, bias, old, new), width)
 
 
 def _segments(net, names, x):
