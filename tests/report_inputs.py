@@ -169,6 +169,29 @@ def speed_rows(name="AlexNet fc6"):
     return {"setting": {"cores": 2, "machine": "x86_64", "not_installed": ["onnxruntime"]}, "rows": rows}
 
 
+def conv_rows(name="conv2"):
+    """Return the JSON of benchmarks/conv_layers.py: two layers of a net, one thread, two libraries."""
+    rows = [{"net": "Net", "layer": layer, "shape": [8, 4, 3, 3], "size": 6, "stride": 1, "batch": 1, "density": 0.25,
+             "asked_density": 0.3, "drawn": True, "threads": 1, "multiply_adds": 8_000_000, "direct_nbytes": 288,
+             "ms": {"MXNet": 3.0, "onnxruntime": 2.0, "dense": 2.5, "direct": direct}}
+            for layer, direct in ((name, 1.0), ("mine", 0.25))]
+    return {"setting": {"cores": 2, "machine": "x86_64", "not_installed": ["torch"], "cpu_time": True}, "rows": rows}
+
+
+def net_rows(name="net"):
+    """Return the JSON of benchmarks/whole_nets.py: two nets, one of them at batch 8 and 2 threads too."""
+    rows = []
+    for net, weights, batch, threads in ((name, "trained", 1, 1), ("mine", "drawn", 1, 1), ("mine", "drawn", 8, 2)):
+        for contender, ms, off in (("MXNet", 6.0, 0.0), ("ours, session", 2.0, 1e-7), ("onnxruntime", 3.0, 1e-7),
+                                   ("MXNet int8", 1.0, 0.05)):
+            rows.append({"net": net, "weights": weights, "batch": batch, "threads": threads, "contender": contender,
+                         "ms": ms * batch, "off": off})
+        rows.append({"net": net, "weights": weights, "batch": batch, "threads": threads, "contender": "torch",
+                     "left_out": "torch not installed"})
+    return {"setting": {"cores": 2, "machine": "x86_64", "processor": "model name Some CPU, cpu family 1, stepping 1",
+                        "gdc": []}, "rows": rows}
+
+
 def work_layer(name="fc", **fields):
     """Return the JSON of a runtime.work.LayerWork: 10 x 100 weights, a tenth of them kept, at fixed width."""
     return {"name": name, "op": "FullyConnected", "shape": [10, 100], "kept": 100, "inputs": 100, "outputs": 10,

@@ -10,9 +10,20 @@ from report_inputs import work_layer
 from gluon_dc.report.energy import (
     DRAM, ON_CHIP, Costs, checked_costs, checked_layer, compressed_energy, compressed_ways, costs_line, dense_energy,
 )
+from gluon_dc.runtime.work import LayerWork
 
 LAYER = checked_layer(work_layer(), "layer")  # 10 x 100, a tenth kept, 100 bytes resident
 COSTS = Costs()
+
+
+def test_a_layer_is_what_the_runtime_tells_of_one():
+    # They meet in JSON alone: neither part may import the other.
+    names = [field.name for field in dataclasses.fields(LayerWork)]
+    assert [field.name for field in dataclasses.fields(LAYER)] == names
+    told = LayerWork("c", "Convolution", (4, 3, 3, 3), 54, 300, 4 * 64, 80, 100, "direct", 120).to_dict()
+    layer = checked_layer(told, "layer")
+    assert all(getattr(layer, name) == (tuple(value) if name == "shape" else value) for name, value in told.items())
+    assert told.keys() == {*names, "weights", "dense_macs", "sparse_macs"}
 
 
 def convolution(kept):

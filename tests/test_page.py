@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 from report_inputs import (
-    ROOT, energy, experiment, mobile, pruned_weights, small_model, small_result, speed_rows, write_run, zoo_sizes,
+    ROOT, conv_rows, energy, experiment, mobile, net_rows, pruned_weights, small_model, small_result, speed_rows, write_run, zoo_sizes,
 )
 
 from gluon_dc.coding import CompressedModel, pack, share
@@ -47,7 +47,7 @@ class Outline(HTMLParser):
 def everything(folder):
     """Write a run, a sweep of every kind, a zoo, speed and energy into a folder; return the items read."""
     (folder / "sweep").mkdir()
-    for record in (speed_rows, energy, mobile):
+    for record in (speed_rows, conv_rows, net_rows, energy, mobile):
         (folder / "sweep" / f"{record.__name__}.json").write_text(json.dumps(record()))
     for kind in ("compression", "starts", "sensitivity"):
         (folder / "sweep" / f"{kind}.json").write_text(json.dumps(experiment(kind)))
@@ -73,12 +73,12 @@ def hostile(folder):
         record["points"][0][key] = HOSTILE
     for number, record in enumerate(records):
         (folder / f"{number}.json").write_text(json.dumps(record))
-    for record in (speed_rows, energy, mobile):
+    for record in (speed_rows, conv_rows, net_rows, energy, mobile):
         (folder / f"{record.__name__}.json").write_text(json.dumps(record(HOSTILE)))
     zoo = [{**zoo_sizes()["nets"][1], "network": HOSTILE, "weights": f"synthetic {HOSTILE}", "bits": HOSTILE}]
     (folder / "zoo_sizes.json").write_text(json.dumps(zoo))
     items = read_inputs([run, folder / "<script>.gdc", folder])
-    assert len(items) == 9
+    assert len(items) == 11
     return items
 
 
@@ -108,13 +108,14 @@ class TestPage:
         for heading in ("Overview", "Sizes from stage to stage", "Beside published results", "Table 6", "Table 7",
                         "Table 2 of the paper beside", "Every net beside Table 1",
                         "Accuracy against compression: LeNet-5 on MNIST", "Speed of single layers",
+                        "Convolutions: speed, batch 1, 1 thread", "Whole nets: speed, batch 8, 2 threads",
                         "Energy: AlexNet fc6", "Is mobile processing viable?", "Fig. 9: speed, batch 64, 1 thread",
                         "Fig. 10: energy for one input, batch 1", "estimate"):
             assert heading in whole
         outline = Outline(whole)
-        # Sizes, three experiments, speed, energy, the mobile question, and of the run: rates, storage, training,
+        # Sizes, three experiments, three of speed, energy, the mobile question, and of the run: rates, storage, training,
         # weights, histograms.
-        assert outline.tags.count("svg") == 12 and outline.tags.count("table") >= 18
+        assert outline.tags.count("svg") == 14 and outline.tags.count("table") >= 18
         assert outline.tags.count("article") == 3
 
     def test_the_only_script_is_the_one_of_the_policy(self, whole):

@@ -7,6 +7,9 @@ import pytest
 
 pytest.importorskip("matplotlib")
 
+from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: E402
+from matplotlib.transforms import Bbox  # noqa: E402
+
 from gluon_dc.report.drawing import svg_figure  # noqa: E402
 from gluon_dc.report.published import DENSE_NBYTES, PUBLISHED, published_for  # noqa: E402
 from gluon_dc.report.size_curve import size_curve_figure  # noqa: E402
@@ -98,6 +101,29 @@ def test_the_figure_names_everything(tmp_path):
         assert words in svg, words
     with pytest.raises(ValueError, match="nothing to draw"):
         size_curve_figure([])
+
+
+def boxes_of(figure):
+    """For each panel the boxes of labels, marks (4 points wide at least) and the legend, in pixels."""
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        labels = [note.get_window_extent(renderer) for note in axes.texts]
+        marks = [axes.transData.transform(place) for line in axes.lines for place in line.get_xydata()]
+        yield axes, labels, [Bbox.from_extents(x - 4, y - 4, x + 4, y + 4) for x, y in marks], axes.get_legend(
+            ).get_window_extent(renderer)
+
+
+def test_no_label_touches_anything():
+    # Our points around the smallest published file of LeNet-5, where labels have little room.
+    points = [{"network": "lenet-5", "dataset": "mnist", "nbytes": nbytes, "error_percent": error}
+              for nbytes, error in ((1505, 0.9), (1518, 0.94), (1539, 0.99), (1555, 1.0), (1528, 1.08), (1992, 0.61))]
+    points.append({"network": "lenet-300-100", "dataset": "mnist", "nbytes": 2600, "error_percent": 1.5})
+    for axes, labels, marks, legend in boxes_of(size_curve_figure(points)):
+        assert len(labels) in (5, 7)
+        for number, label in enumerate(labels):
+            assert label.count_overlaps([*marks, legend, *labels[:number]]) == 0, axes.texts[number].get_text()
+            assert axes.bbox.x0 <= label.x0 and label.x1 <= axes.bbox.x1
 
 
 @pytest.mark.parametrize("record, message", [

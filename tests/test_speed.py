@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from report_inputs import speed_rows
 
-from gluon_dc.report.speed import check_speed, is_speed, speed_tables
+from gluon_dc.report.speed import check_speed, is_speed, setting_note, speed_tables, three_digits
 
 
 def changed(**changes):
@@ -29,9 +29,10 @@ def test_by_hand():
 def test_tables():
     one, many = speed_tables(changed())
     assert one.title == "Fig. 9: speed, batch 1, 1 thread" and many.title == "Fig. 9: speed, batch 64, 1 thread"
-    assert one.rows[0] == ["AlexNet fc6", "10.0", "8x", "8x", "2x", "2.45x", "2", "0.25", "1", "0.125", "40.0x",
+    assert one.rows[0] == ["AlexNet fc6", "10.0", "8.00x", "8.00x", "2.00x", "2.45x", "2.00", "0.250", "1.00",
+                           "0.125", "40.0x",
                            "NumPy", "window"]
-    assert one.rows[-1][:6] == ["geometric mean", None, "8x", "8x", "2x", None]
+    assert one.rows[-1][:6] == ["geometric mean", None, "8.00x", "8.00x", "2.00x", None]
     # "mine" is not in the paper, so there is no mean of the paper's.
     assert one.rows[1][5] is None and one.notes == () and len(many.notes) == 3
 
@@ -64,6 +65,20 @@ def test_wrong_rows(changes, message):
     with pytest.raises(ValueError) as caught:
         changed(**changes)
     assert str(caught.value) == f"s.json: {message}"
+
+
+@pytest.mark.parametrize("number, text", [
+    (0.979, "0.979"), (1.5, "1.50"), (2, "2.00"), (12.34, "12.3"), (99.9, "99.9"), (99.96, "100"), (1234.5, "1,234"),
+    (0.00012, "0.00012"), (None, None),
+])
+def test_three_digits(number, text):
+    assert three_digits(number) == text
+
+
+def test_the_processor_goes_before_the_machine():
+    setting = {"cores": 1, "machine": "x86_64", "processor": "model name Some CPU, cpu family 26, model 2"}
+    assert setting_note((), setting) == "1 core, Some CPU." and setting_note((), {}) == ""
+    assert setting_note((), {"cores": 2, "cpu_time": True}) == "2 cores, unknown machine; processor time of one thread."
 
 
 def test_is_speed():

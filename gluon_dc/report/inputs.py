@@ -15,9 +15,8 @@ def read_inputs(paths) -> list:
     """Read every path: a list of results.Run, experiments.Experiment, nets.Zoo and of hardware.KINDS, in order.
 
     A path is a .gdc file, a result.json (the .gdc beside it is read too), a run's folder, an experiment's JSON, a
-    zoo_sizes.json, the JSON of tools/mobile.py, benchmarks/energy.py or benchmarks/dense_layers.py, or a folder with
-    such JSON. Raises OSError, FormatError or ValueError for what is
-    not as it should be.
+    zoo_sizes.json, the JSON of tools/mobile.py or of benchmarks/ (energy, dense_layers, conv_layers, whole_nets), or a
+    folder with such JSON. Raises OSError, FormatError or ValueError for what is not as it should be.
     """
     return [item for path in paths for item in read_input(path)]
 

@@ -10,8 +10,9 @@ from .tables import Table, decimal, times
 WEIGHTS = ("cold", "hot")  # where a call finds the weights: in memory, or in a cache
 _ROW = {"layer": str, "rows": int, "cols": int, "density": NUMBER, "batch": int, "threads": int, "drawn": bool,
         "contender": str, "ours": bool, "nbytes": int, "hot_ms": NUMBER, "cold_ms": NUMBER}
-_SETTING = {"cores": int, "machine": str, "not_installed": list}
+SETTING = {"cores": int, "machine": str, "processor": str, "not_installed": list, "cpu_time": bool}
 MAX_ROWS = 20_000
+_MAX_MACHINE = 120
 _SPARSE = "CSR"  # in the names of contenders that multiply by a sparse matrix
 
 
@@ -82,8 +83,8 @@ def check_speed(record, path) -> SpeedReport:
             _check_row(row, f"rows[{i}]")
             groups.setdefault((row["layer"], row["batch"], row["threads"]), []).append(row)
         setting = record.get("setting") or {}
-        check_fields(setting, _SETTING, "setting")
-        return SpeedReport(Path(path), _note(record["rows"], setting), tuple(map(_layer, groups.values())))
+        check_fields(setting, SETTING, "setting")
+        return SpeedReport(Path(path), setting_note(record["rows"], setting), tuple(map(_layer, groups.values())))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
 
@@ -98,12 +99,11 @@ def _table(report, batch, threads, notes):
     rows = [_table_row(row) for row in layers]
     if len(rows) > 1:
         means = [geometric_mean(ratios) for ratios in zip(*map(_ratios, layers))]
-        rows += [None, ["geometric mean", None, *map(_ratio, means), *[None] * 7]]
+        rows += [None, ["geometric mean", None, *map(ratio_text, means), *[None] * 7]]
     headings = ["layer", "kept %", "speedup\ncold", "speedup\nhot", "best CSR\ncold", "the\npaper's",
                 "dense\ncold, ms", "ours\ncold, ms", "dense\nhot, ms", "ours\nhot, ms", "bytes of\nfloat32 / ours",
                 "best\ndense", "ours"]
-    title = f"Fig. 9: speed, batch {batch}, {threads} thread{'s' * (threads > 1)}"
-    return Table(title, headings, rows, notes)
+    return Table(f"Fig. 9: speed, batch {batch}, {plural(threads, 'thread')}", headings, rows, notes)
 
 
 def _notes(report):
@@ -115,8 +115,8 @@ def _notes(report):
 def _table_row(row):
     names = [(row.best.get((side, "cold")) or ("", 0))[0] for side in ("dense", "ours")]
     cells = [row.best.get((side, weights)) for weights in WEIGHTS for side in ("dense", "ours")]
-    return [row.layer, decimal(100 * row.density, 1), *map(_ratio, _ratios(row)),
-            *(None if cell is None else f"{cell[1]:.3g}" for cell in cells),
+    return [row.layer, decimal(100 * row.density, 1), *map(ratio_text, _ratios(row)),
+            *(cell and three_digits(cell[1]) for cell in cells),
             times(row.dense_nbytes / row.nbytes) if row.nbytes else None,
             *(name.removeprefix("ours, ") or None for name in names)]
 
@@ -144,24 +144,55 @@ def _layer(rows):
 def _check_row(row, where):
     check_fields(row, _ROW, where, tuple(key for key in _ROW if key != "drawn"))
     for key in ("hot_ms", "cold_ms"):
-        if not 1e-9 <= row[key] <= 1e9:
-            raise ValueError(f"{where}: {key} is {row[key]}, expected 1e-9..1e9")
+        check_milliseconds(row[key], key, where)
     for key in ("rows", "cols", "batch", "threads"):
-        if row[key] < 1:
-            raise ValueError(f"{where}: {key} is {row[key]}, expected 1 or more")
+        counted(row, key, where)
     if not 0 <= row["density"] <= 1:
         raise ValueError(f"{where}: density is {row['density']}, expected 0..1")
 
 
-def _note(rows, setting):
-    drawn = all(row.get("drawn") for row in rows)
-    parts = ["Weights drawn, in random positions" if drawn else "Weights of a file"]
+def setting_note(rows, setting) -> str:
+    """A line on whose weights were measured (of `rows` that say whether they were drawn) and on what machine."""
+    drawn = [bool(row.get("drawn")) for row in rows]
+    parts = ["Weights drawn, in random positions" if all(drawn) else "Weights of a file"] * bool(drawn)
     if setting.get("cores"):
-        parts.append(f"{setting['cores']} cores, {setting.get('machine') or 'unknown machine'}")
+        parts.append(f"{plural(setting['cores'], 'core')}, {_machine_text(setting)}")
+    parts += ["processor time of one thread"] * bool(setting.get("cpu_time"))
     missing = [str(name) for name in setting.get("not_installed") or []][:20]
-    parts.append(f"not installed: {', '.join(missing)}" if missing else "")
-    return f"{'; '.join(part for part in parts if part)}."
+    parts += [f"not installed: {', '.join(missing)}"] * bool(missing)
+    return f"{'; '.join(parts)}." if parts else ""
 
 
-def _ratio(number):
-    return None if number is None else f"{number:.3g}x"
+def _machine_text(setting):
+    # The processor as Linux tells it, "model name X, cpu family N, ...": the name is enough here.
+    told = setting.get("processor") or setting.get("machine") or "unknown machine"
+    return told.removeprefix("model name ").partition(", cpu family ")[0][:_MAX_MACHINE]
+
+
+def check_milliseconds(value, key, where) -> None:
+    """Raise ValueError for what is no time that was measured."""
+    if not isinstance(value, NUMBER) or isinstance(value, bool) or not 1e-9 <= value <= 1e9:
+        raise ValueError(f"{where}: {key} is {value!r:.60}, expected 1e-9..1e9")
+
+
+def counted(row, key, where) -> None:
+    """Raise ValueError for a count below 1."""
+    if row[key] < 1:
+        raise ValueError(f"{where}: {key} is {row[key]}, expected 1 or more")
+
+
+def plural(number, what) -> str:
+    """A number of things, as "1 thread" and "2 threads"."""
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
+def three_digits(number):
+    """A number with three significant digits, zeros at the end too ("1.50"); None stays None."""
+    if number is None:
+        return None
+    return f"{number:#.3g}" if 1e-3 <= number < 99.95 else f"{number:,.0f}" if number >= 99.95 else f"{number:.3g}"
+
+
+def ratio_text(number):
+    """A speedup such as "1.43x"; None stays None."""
+    return None if number is None else f"{three_digits(number)}x"

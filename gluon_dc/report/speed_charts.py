@@ -1,19 +1,23 @@
-"""Figures on running: speed by layer (the paper's Fig. 9), energy by layer (Fig. 10), energy of whole nets."""
+"""Figures on running: speed by layer (the paper's Fig. 9) and net, energy by layer (Fig. 10), energy of whole nets."""
 
 import numpy as np
 from matplotlib.ticker import LogLocator, NullLocator
 
+from .conv_speed import DENSE, DIRECT, ConvReport
 from .drawing import BLUE, GREEN, GREY, INK, ORANGE, PINK, SKY, new_figure, panel, plain
 from .energy import PARTS
 from .energy_report import EnergyReport, energy_ratio
 from .mobile import KINDS, SpentOn, spent_on
-from .mobile_report import memory_text
+from .mobile_report import MobileReport, memory_text
+from .net_speed import OURS, NetReport
 from .paper_speed import CPU, paper_speedup
-from .speed import SpeedReport
+from .speed import SpeedReport, plural
 from .tables import shortened
 
-MAX_LAYERS, MAX_NETS = 60, 20
+MAX_LAYERS, MAX_NETS, MAX_PANELS = 60, 20, 6
 MAX_LABEL = 26
+_MANY_BARS, _LEAST_PLACES = 26, 4
+_COLOURS = (BLUE, SKY, ORANGE, GREEN, PINK, GREY)
 _PART_COLOURS = dict(zip((*PARTS, "other"), (BLUE, SKY, GREEN, ORANGE, PINK, GREY)))
 _PART_NAMES = {"arithmetic": "arithmetic", "operands": "fetching operands", "decoding": "codebook, positions",
                "weights": "reading weights", "activations": "activations", "other": "all else"}
@@ -21,9 +25,7 @@ _PART_NAMES = {"arithmetic": "arithmetic", "operands": "fetching operands", "dec
 
 def hardware_figure(item):
     """The figure of one of `hardware.KINDS`."""
-    if isinstance(item, SpeedReport):
-        return speed_figure(item)
-    return energy_figure(item) if isinstance(item, EnergyReport) else mobile_figure(item)
+    return _FIGURES[type(item)](item)
 
 
 def speed_figure(report):
@@ -32,7 +34,7 @@ def speed_figure(report):
     batches = [batch for batch, of_setting in report.settings if of_setting == threads]
     rows = {batch: report.of(batch, threads)[:MAX_LAYERS] for batch in batches}
     figure = new_figure(1.2 + 2.6 * len(batches), "Speed of layers, compressed over dense",
-                        f"{threads} thread{'s' * (threads > 1)}; {report.note}")
+                        f"{plural(threads, 'thread')}; {report.note}")
     for axes, batch in zip(_panels(figure, len(batches)), batches):
         layers = rows[batch]
         groups = {"ours, weights cold": (BLUE, [row.speedup("ours", "cold") for row in layers]),
@@ -40,6 +42,55 @@ def speed_figure(report):
                   "best CSR library, cold": (ORANGE, [row.speedup("sparse", "cold") for row in layers]),
                   f"the paper, {CPU}": (GREY, [paper_speedup(row.layer, batch) for row in layers])}
         _draw_groups(axes, groups, [row.layer for row in layers], f"speedup, batch {batch}")
+    _legend(figure)
+    return figure
+
+
+def conv_figure(report):
+    """Speedup of convolutions over the fastest library, a panel for each net, at the smallest batch and fewest threads.
+
+    Of several densities each is a colour, of one our dense form is shown too.
+    """
+    batch, threads = report.settings[0]
+    layers = report.of(batch, threads)
+    nets = list(dict.fromkeys(row.net for row in layers))[:MAX_PANELS]
+    figure = new_figure(1.2 + 2.6 * len(nets), "Speed of convolutions, ours over the fastest library",
+                        f"batch {batch}, {plural(threads, 'thread')}; {report.note}")
+    for axes, net in zip(_panels(figure, len(nets)), nets):
+        mine = [row for row in layers if row.net == net]
+        names = list(dict.fromkeys(row.layer for row in mine))[:MAX_LAYERS]
+        _draw_groups(axes, _conv_groups(report, mine, names), names, f"speedup, {plain(shortened(net, MAX_LABEL))}")
+    _legend(figure)
+    return figure
+
+
+def _conv_groups(report, layers, names):
+    densities = report.densities[:len(_COLOURS)]
+    found = {(row.layer, row.asked_density): row for row in layers}
+
+    def speedups(density, form):
+        rows = [found.get((name, density)) for name in names]
+        return [row and row.speedup(form) for row in rows]
+    if len(densities) > 1:
+        return {f"from codes, {100 * density:.3g} % kept" if density is not None else "from codes, of a file": (
+            colour, speedups(density, DIRECT)) for colour, density in zip(_COLOURS, densities)}
+    return {"ours, from codes": (BLUE, speedups(densities[0], DIRECT)),
+            "ours, decoded": (SKY, speedups(densities[0], DENSE))}
+
+
+def net_figure(report):
+    """Time of each contender over the session's, a panel for each batch and number of threads."""
+    settings = [setting for setting in report.settings if any(row.ms for row in report.of(*setting))][:MAX_PANELS]
+    others = [name for name in report.contenders if name != OURS][:len(_COLOURS)]
+    figure = new_figure(1.2 + 2.6 * max(1, len(settings)), "Speed of whole nets: time of each library over ours",
+                        report.note)
+    for axes, setting in zip(_panels(figure, max(1, len(settings))), settings):
+        nets = report.of(*setting)[:MAX_NETS]
+        names = [f"{row.net}, {row.weights}" for row in nets]
+        groups = {f"{plain(shortened(name, MAX_LABEL))}{', inexact' * report.is_inexact(name)}": (
+            colour, [row.ratio(name) for row in nets]) for colour, name in zip(_COLOURS, others)}
+        _draw_groups(axes, groups, names, "speedup")
+        axes.set_title(f"batch {setting[0]}, {plural(setting[1], 'thread')}", fontsize=10, loc="left", color=INK)
     _legend(figure)
     return figure
 
@@ -55,6 +106,9 @@ def energy_figure(report):
                   for name, (colour, key) in kinds.items()}
         _draw_groups(axes, groups, [layer.name for layer in layers], f"energy ratio, batch {batch}",
                      batch == report.batches[-1])
+    axes.set_xlabel("dense energy / compressed energy, for one input: a ratio, no joules; above 1 compressed takes "
+                    "less",
+                    fontsize=9, loc="left")
     _legend(figure)
     return figure
 
@@ -78,7 +132,8 @@ def mobile_figure(report):
     axes.set_yticks(places, labels, fontsize=9)
     axes.invert_yaxis()
     axes.set_xlim(0, 1.16 * axes.dataLim.x1)
-    axes.set_xlabel("energy, dense net = 100")
+    axes.set_xlabel("energy for one image; bars are scaled, each dense net to 100; numbers beside them are not",
+                    fontsize=9, loc="left")
     axes.tick_params(axis="y", length=0)
     _legend(figure)
     return figure
@@ -106,11 +161,13 @@ def _draw_groups(axes, groups, names, ylabel, labelled=True):
         axes.bar(places, [value - 1 for _, value in known], width * 0.94, bottom=1, color=colour, lw=0, label=name)
         if len(names) <= 12:
             for place, (_, value) in zip(places, known):
-                axes.text(place, value * (1.06 if value >= 1 else 0.94), _short(value), ha="center", fontsize=7.5,
+                shown = _short(value, 2 + (len(names) * len(groups) <= _MANY_BARS))
+                axes.text(place, value * (1.06 if value >= 1 else 0.94), shown, ha="center", fontsize=7.5,
                           va="bottom" if value >= 1 else "top", color=INK)
     axes.axhline(1, color=INK, lw=0.9)
     axes.set_ylim(min([0.8, *values]) / 1.5, max([1.5, *values]) * 1.7)
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    low, high = axes.get_ylim()
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high > 12 * low else (1, 1.5, 2, 3, 5, 7)))
     axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_minor_locator(NullLocator())
     axes.grid(axis="x", visible=False)
@@ -119,12 +176,13 @@ def _draw_groups(axes, groups, names, ylabel, labelled=True):
     # Long labels stand under the last panel alone: all have the same layers.
     axes.set_xticks(range(len(names)), shown if labelled or not many else [""] * len(names), fontsize=8 if many else 9,
                     rotation=60 if many else 0, ha="right" if many else "center")
-    axes.set_xlim(-0.6, len(names) - 0.4)
+    aside = max(0, _LEAST_PLACES - len(names)) / 2  # a single net is no bar as wide as the figure
+    axes.set_xlim(-0.6 - aside, len(names) - 0.4 + aside)
     axes.set_ylabel(ylabel)
 
 
-def _short(value):
-    return f"{value:.0f}" if value >= 100 else f"{value:.2g}"
+def _short(value, digits):
+    return f"{value:.0f}" if value >= 100 else f"{value:.2f}" if value < 1 else f"{value:#.{digits}g}".rstrip(".")
 
 
 def _panels(figure, count):
@@ -137,3 +195,7 @@ def _legend(figure):
         found |= dict(zip(*axes.get_legend_handles_labels()[::-1]))
     columns = 2 if len(found) == 4 else 3
     figure.legend(found.values(), found.keys(), loc="outside lower center", ncols=columns, frameon=False, fontsize=9)
+
+
+_FIGURES = {SpeedReport: speed_figure, ConvReport: conv_figure, NetReport: net_figure, EnergyReport: energy_figure,
+            MobileReport: mobile_figure}

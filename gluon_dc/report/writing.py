@@ -96,8 +96,8 @@ def overall_text(items) -> str:
 
 
 def item_data(item, rows=None) -> dict:
-    """Return the numbers of one item as plain JSON types; "kind" is "run", "experiment", "zoo", "speed", "energy" or
-    "mobile"."""
+    """Return the numbers of one item as plain JSON types; "kind" is "run", "experiment", "zoo", or one of those of
+    `hardware.KINDS`."""
     if isinstance(item, Run):
         return run_data(item, rows)
     if isinstance(item, HARDWARE):
