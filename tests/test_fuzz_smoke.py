@@ -1,6 +1,7 @@
 """A short run of the fuzzer's targets over its corpus and random mutants, everywhere; `tests/fuzz` has the long one."""
 
 import importlib.util
+import json
 import random
 import subprocess
 import sys
@@ -12,10 +13,11 @@ import numpy as np
 import pytest
 
 from fuzz import __main__ as command
-from fuzz import corpus, faults, mutator, randomly
+from fuzz import corpus, faults, graph_mutator, graph_reference, graph_targets, mutator, randomly
 from fuzz.faults import Fault, run_check
 from fuzz.targets import MAX_DECODED_NBYTES, TARGETS, Target, sealed
 from gluon_dc.coding import FormatError, byte_coder, context, loads
+from gluon_dc.runtime.graph import infer_shapes, read_graph
 
 ROOT = Path(__file__).resolve().parent.parent
 MUTANTS = 250
@@ -23,6 +25,8 @@ MUTANTS = 250
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_corpus_and_mutants(name):
+    if name == "graph":
+        randomly.warm_up(name)  # compiling is no part of an input's time
     inputs = corpus.inputs_of(name)
     accepted = [run_check(TARGETS[name], data) for data in islice(randomly.mutants(name, 0), len(inputs) + MUTANTS)]
     # Real files are accepted, and mutants get through to both ends.
@@ -115,6 +119,42 @@ class TestShortStreamsThatDeclareMuch:
     def test_text(self, stream):
         with pytest.raises(FormatError, match=f"has {len(stream)} bytes, its decisions take [0-9]{{1,2}} to"):
             byte_coder.decode_bytes(stream, 2**18, 1)
+
+
+class TestGraphs:
+    RELU_OF_SUM = b'[[1,2],[2,2],["elemwise_add",[0,0],{}],["relu",[2],{}],{"heads":[3,2]}]'
+
+    def test_the_short_form_by_hand(self):
+        text, shapes, input_shape = graph_targets.expanded(self.RELU_OF_SUM)
+        assert shapes == {"p1": (2, 2)} and input_shape == (1, 2)
+        found = json.loads(text)
+        assert [(node["op"], node["name"]) for node in found["nodes"]] == [
+            ("null", "data"), ("null", "p1"), ("elemwise_add", "n2"), ("relu", "n3")]
+        assert found["nodes"][2]["inputs"] == [[0, 0, 0], [0, 0, 0]] and found["heads"] == [[3, 0, 0], [2, 0, 0]]
+        for other in (b"[3]", b"{}", b"[]", b"[[1],[true]]", b"no JSON"):
+            assert graph_targets.expanded(other) == (other.decode(), graph_targets.RAW_SHAPES, graph_targets.RAW_INPUT)
+
+    def test_the_reference_by_hand(self):
+        text, shapes, input_shape = graph_targets.expanded(self.RELU_OF_SUM)
+        graph = read_graph(text, shapes)
+        x = np.float32([[1, -2]])
+        found = graph_reference.evaluated(graph, infer_shapes(graph, shapes, {"data": input_shape}), {"p1": x}, x)
+        assert [one.tolist() for one in found] == [[[2, 0]], [[2, -4]]]
+
+    def test_a_wrong_result_is_a_fault(self, monkeypatch):
+        monkeypatch.setattr(graph_targets, "evaluated", lambda *arguments: [
+            one + 1 for one in graph_reference.evaluated(*arguments[:4])])
+        with pytest.raises(Fault, match="output 0 is off by 1, expected at most"):
+            run_check(TARGETS["graph"], self.RELU_OF_SUM)
+
+    def test_a_weight_gets_the_shape_that_its_layer_expects(self):
+        entries = [[2, 3], [9, 9], [1], ["FullyConnected", [0, 1, 2], {"num_hidden": "4"}]]
+        assert graph_mutator._fitted(entries)[1:3] == [[4, 3], [4]]
+
+    def test_most_mutants_are_graphs_still(self):
+        inputs = corpus.inputs_of("graph")
+        mutants = [graph_mutator.mutate_graph(random.Random(seed), inputs[seed % 11], inputs) for seed in range(60)]
+        assert sum(graph_targets.parsed(data) is not None for data in mutants) > 50
 
 
 class TestCommand:

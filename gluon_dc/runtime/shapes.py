@@ -12,6 +12,7 @@ ACTIVATIONS = ("relu", "sigmoid", "tanh", "softrelu", "softsign")
 LEAKY = ("leaky", "prelu", "elu", "selu", "gelu")
 # Nothing that goes into memory is larger; without bounds a hostile graph of doublings makes numbers of any length.
 MAX_AXES, MAX_SIZE = 8, 2**48
+LEAST_KNORM = 1e-30
 
 
 def infer_shapes(graph, parameters: dict, inputs: dict) -> list[tuple[int, ...]]:
@@ -27,7 +28,11 @@ def infer_shapes(graph, parameters: dict, inputs: dict) -> list[tuple[int, ...]]
         if node.op == "null":
             shapes.append(_variable(node, parameters, inputs))
             continue
-        shapes.append(_RULES[node.op][0](node, *(shapes[i] for i in node.inputs)))
+        taken = [shapes[i] for i in node.inputs]
+        # MXNet has none of these; a file may have them.
+        if any(not shape or 0 in shape for shape in taken):
+            raise ValueError(f"{where(node)}: takes an array without axes or numbers: {', '.join(map(str, taken))}")
+        shapes.append(_RULES[node.op][0](node, *taken))
         if len(shapes[-1]) > MAX_AXES or math.prod(shapes[-1]) > MAX_SIZE:
             raise ValueError(f"{where(node)}: makes an array of {len(shapes[-1])} axes and {math.prod(shapes[-1]):.3g} "
                              f"numbers, at most {MAX_AXES} and {MAX_SIZE:.3g} can be")
@@ -152,8 +157,11 @@ def _lrn(node, shape):
     expect_axes(node, shape, 4)
     if integer(node, "nsize", least=1) % 2 == 0:
         raise FormatError(f"{where(node)}: nsize must be odd, got {node.attrs['nsize']}")
-    for name, default in (("alpha", 1e-4), ("beta", 0.75), ("knorm", 2)):
-        number(node, name, default)
+    number(node, "beta", 0.75)
+    # So that no sum of squares is divided by that is 0.
+    for name, default, least in (("alpha", 1e-4, 0), ("knorm", 2, LEAST_KNORM)):
+        if number(node, name, default) < least:
+            raise FormatError(f"{where(node)}: {name} must be at least {least}, got {node.attrs[name][:80]!r}")
     return shape
 
 

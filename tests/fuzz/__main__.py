@@ -7,7 +7,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-NAMES = ("loads", "huffman", "chunked", "context", "bytes", "gaps", "net", "idx", "amat", "records")
+NAMES = ("loads", "huffman", "chunked", "context", "bytes", "gaps", "net", "idx", "amat", "records", "graph",
+         "choices")
 MODES = ("guided", "pure", "checked", "compiled")
 
 

@@ -17,6 +17,7 @@ from gluon_dc.coding.context_tensor import pack_groups
 from gluon_dc.models.net_format import write_net
 
 from .coder_targets import context_parameters, short_chunks
+from .graph_seeds import choice_seeds, graph_seeds
 from .targets import NET_SHAPES
 
 FOLDER = Path(__file__).parent / "corpus"
@@ -180,4 +181,4 @@ def _record_seeds() -> list[bytes]:
 
 SEEDS = {"loads": _gdc_seeds, "huffman": _huffman_seeds, "chunked": _chunked_seeds, "context": _context_seeds,
          "bytes": _byte_seeds, "gaps": _gap_seeds, "net": _net_seeds, "idx": _idx_seeds,
-         "amat": _amat_seeds, "records": _record_seeds}
+         "amat": _amat_seeds, "records": _record_seeds, "graph": graph_seeds, "choices": choice_seeds}

@@ -14,8 +14,14 @@ import atheris
 
 from .corpus import inputs_of
 from .faults import HANG_S, run_check
-from .mutator import MAX_NBYTES, MUTATORS
+from .mutator import MAX_NBYTES
+from .randomly import MUTATORS, warm_up
 from .targets import TARGETS
+
+# Modules whose steps are followed. Of the runtime not those whose functions numba compiles, or calls while it does.
+READERS = ("gluon_dc.coding", "gluon_dc.data", "gluon_dc.models.net_format", *(f"gluon_dc.runtime.{name}" for name in (
+    "graph", "shapes", "attributes", "arguments", "reshaping", "lowering", "buffers", "operations", "operators",
+    "layer_calls", "plan", "session", "weights", "choice", "forms")))
 
 
 def run_guided(name: str, folder: Path, seconds: int, seed: int, runs: int) -> None:
@@ -23,7 +29,8 @@ def run_guided(name: str, folder: Path, seconds: int, seed: int, runs: int) -> N
 
     folder: gets the growing corpus in folder/TARGET, and what is found as folder/crash-*, timeout-* or oom-*.
     """
-    for function in functions_of("gluon_dc.coding", "gluon_dc.data", "gluon_dc.models.net_format"):
+    warm_up(name)
+    for function in functions_of(*READERS):
         atheris.instrument_func(function)
     corpus = folder / name
     corpus.mkdir(parents=True, exist_ok=True)

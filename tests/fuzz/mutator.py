@@ -146,4 +146,3 @@ def _range(rng, data):
 
 
 _EDITS = (_flip_bit, _flip_bit, _set_byte, _set_byte, _add_to_byte, _insert, _remove, _repeat, _fill, _paste, _cut_off)
-MUTATORS = {"loads": mutate_gdc, "idx": mutate_idx}

@@ -9,10 +9,12 @@ from pathlib import Path
 
 from .corpus import inputs_of
 from .faults import Fault, Watchdog, run_check
-from .mutator import MUTATORS, mutate
+from .graph_mutator import mutate_graph, mutate_json
+from .mutator import mutate, mutate_gdc, mutate_idx
 from .targets import TARGETS
 
 REPORT_EVERY_S = 60.0
+MUTATORS = {"loads": mutate_gdc, "idx": mutate_idx, "graph": mutate_graph, "choices": mutate_json}
 
 
 def mutants(name: str, seed: int):
@@ -31,7 +33,7 @@ def run_random(name: str, folder: Path, seconds: float, seed: int, runs: int = -
     """
     out = out or sys.stderr
     watchdog = Watchdog(lambda data: _keep(folder, "hang", data, "took too long", out))
-    _warm_up(name)
+    warm_up(name)
     started_s = shown_s = time.monotonic()
     accepted = tried = found = 0
     for tried, data in enumerate(mutants(name, seed), 1):
@@ -51,13 +53,13 @@ def run_random(name: str, folder: Path, seconds: float, seed: int, runs: int = -
             return int(found > 0)
 
 
-def _warm_up(name: str) -> None:
-    # Kernels are compiled, so that no input looks slow for that.
+def warm_up(name: str) -> None:
+    """Let the target compile what it needs, so that no input looks slow, or large, for that."""
     for data in inputs_of(name):
         try:
-            run_check(TARGETS[name], data)
-        except Fault:
-            pass  # comes again
+            TARGETS[name].check(data)
+        except Exception:  # comes again, where it is told
+            pass
 
 
 def replay(name: str, paths) -> int:

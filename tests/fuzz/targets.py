@@ -21,6 +21,7 @@ from gluon_dc.models.net_format import read_net, write_net
 
 from .coder_targets import check_bytes, check_chunked, check_context, check_gaps, check_huffman
 from .faults import expect
+from .graph_targets import check_choices, check_graph
 
 # Small, so that a wrong allocation stands out, and so that kernels run in pure Python are done soon.
 MAX_DECODED_NBYTES = 2**14
@@ -159,4 +160,6 @@ TARGETS = {target.name: target for target in (
     Target("idx", check_idx, (IdxError,), "IDX files, plain and gzipped"),
     Target("amat", check_amat, (ValueError,), "MNIST-basic's text files"),
     Target("records", check_records, (ImageError, ValueError), "RecordIO files"),
+    Target("graph", check_graph, (ValueError,), "graphs, from their text to a run beside a plain reference"),
+    Target("choices", check_choices, (FormatError,), "the cache of measured forms"),
 )}
