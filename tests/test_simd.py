@@ -50,6 +50,7 @@ def test_code_for_another_processor_has_none(name, value, monkeypatch):
 def test_features_named_by_hand(monkeypatch):
     monkeypatch.delenv("GLUON_DC_NO_AVX512", raising=False)
     monkeypatch.setattr(simd.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(simd.config, "CPU_NAME", None)
     monkeypatch.setattr(simd.config, "CPU_FEATURES", "+avx512f,+avx512bw,+avx512dq,+avx512vl")
     assert simd._find_avx512()
 

@@ -34,7 +34,9 @@ class FileStore:
             nbytes = os.fstat(file.fileno()).st_size
             if ends is None or nbytes <= 2 * ends:
                 return file.read()
-            return file.read(ends) + os.pread(file.fileno(), ends, nbytes - ends)
+            begin = file.read(ends)
+            file.seek(nbytes - ends)
+            return begin + file.read(ends)
 
     def keys(self, indices) -> list[str]:
         # Folders are resolved once: a set has a thousand of them and a million files.
