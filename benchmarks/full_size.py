@@ -30,20 +30,23 @@ TO_FILE, FROM_FILE = ("prune", "quantize", "compress", "save"), ("load", "restor
 
 
 def main(argv=None):
+    """Run the command; return its exit code: 0, 1 for bad input, 2 for bad usage, 130 for Ctrl-C."""
+    from gluon_dc.report.command import run_command
+    return run_command("full_size.py", run, parse_options(argv))
+
+
+def run(options):
     """Print a table a net and its sums; --json writes the same numbers."""
-    options = parse_options(argv)
     if options.measure:
-        try:
-            print(json.dumps(measure(options.model[0], options)))
-        except (ValueError, OSError) as error:
-            raise SystemExit(f"error: {error}") from None
-        return 0
+        print(json.dumps(measure(options.model[0], options)))
+        return
+    from gluon_dc.report.outputs import check_outputs
+    check_outputs([("--json", options.json)])
     results = [measured_apart(name, options) for name in options.model]
     for result in results:
         print_result(result)
     if options.json:
         Path(options.json).write_text(json.dumps({"setting": vars(options), "results": results}, indent=1))
-    return 0
 
 
 def parse_options(argv):

@@ -22,9 +22,17 @@ WARM_UP = 2**20 + 1  # as many as it takes for the kernels of large arrays
 
 
 def main(argv=None):
-    """Print a table: seconds, centroids, and inertia relative to the least found; --json writes the same numbers."""
+    """Run the command; return its exit code: 0, 1 for bad input, 2 for bad usage, 130 for Ctrl-C."""
     options = parse_options(argv)
     os.environ["OMP_NUM_THREADS"] = str(options.threads)  # before NumPy and scikit-learn are imported
+    from gluon_dc.report.command import run_command
+    return run_command("kmeans.py", run, options)
+
+
+def run(options):
+    """Print a table: seconds, centroids, and inertia relative to the least found; --json writes the same numbers."""
+    from gluon_dc.report.outputs import check_outputs
+    check_outputs([("--json", options.json)])
     values = drawn_weights(options.size, options.seed)
     print(f"{options.size:,} weights, {options.threads} thread(s)")
     print(f"{'':<32} {'k':>4} {'centroids':>9} {'iterations':>10} {'seconds':>9} {'inertia':>8}", flush=True)
@@ -37,7 +45,6 @@ def main(argv=None):
                   f"{row['seconds']:>9.2f} {row['inertia_ratio']:>8.4f}", flush=True)
     if options.json:
         Path(options.json).write_text(json.dumps({"setting": vars(options), "rows": rows}, indent=1))
-    return 0
 
 
 def parse_options(argv):

@@ -19,9 +19,17 @@ KINDS = ("plain", "masked", "lookup", "scatter", "dense gradient")
 
 
 def main(argv=None):
-    """Print a table: milliseconds of a step, and its ratio to the plain net's."""
+    """Run the command; return its exit code: 0, 1 for bad input, 2 for bad usage, 130 for Ctrl-C."""
     options = parse_options(argv)
     os.environ["OMP_NUM_THREADS"] = str(options.threads)
+    from gluon_dc.report.command import run_command
+    return run_command("training_step.py", run, options)
+
+
+def run(options):
+    """Print a table: milliseconds of a step, and its ratio to the plain net's; --json writes the same numbers."""
+    from gluon_dc.report.outputs import check_outputs
+    check_outputs([("--json", options.json)])
     rows = [row for network in options.networks for row in measure(network, options)]
     print(f"batch {options.batch_size}, density {options.density}, {options.threads} thread(s), "
           f"median of {options.steps} steps")
@@ -30,7 +38,6 @@ def main(argv=None):
         print(f"{row['network']:<15} {row['kind']:<15} {row['milliseconds']:8.2f} {row['ratio']:7.2f}")
     if options.json:
         Path(options.json).write_text(json.dumps({"setting": vars(options), "rows": rows}, indent=1))
-    return 0
 
 
 def parse_options(argv):

@@ -9,53 +9,53 @@ train/imagenet.py retrains between the stages as the paper does.
 """
 
 import argparse
-import os
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from gluon_dc import ctrl_c  # noqa: E402
+
+if __name__ == "__main__":
+    ctrl_c.end_at_once("compress.py")
+
 from gluon_dc.recipes.records import CODERS, EFFORTS, SCOPES, STARTS  # noqa: E402
-from gluon_dc.report.command import image_shape, run_command  # noqa: E402
+from gluon_dc.report.command import NOTHING_WRITTEN, command_parser, count, run_command, seed  # noqa: E402
+from gluon_dc.report.outputs import check_outputs  # noqa: E402
+from gluon_dc.training.net_options import add_input_shape, add_root  # noqa: E402
 from gluon_dc.training.settings import parse_per_layer  # noqa: E402
 
 NOT_RETRAINED = "Pruned and shared in one go, nothing retrained: the accuracy is not measured here."
 
 
 def main(argv=None):
-    """Run the command; return its exit code: 0, 1 for bad input, 2 (by argparse) for bad usage, 130 for Ctrl-C."""
+    """Run the command; return its exit code: 0, 1 for bad input, 2 for bad usage, 130 for Ctrl-C."""
     args = parse_args(argv)
-    try:
-        action = list_recipes if args.list_recipes else list_layers if args.list_layers else compress
-        return run_command("compress.py", action, args)
-    except KeyboardInterrupt:
-        print("compress.py: interrupted; nothing was written, an earlier file is as it was", file=sys.stderr)
-        return 130
+    action = list_recipes if args.list_recipes else list_layers if args.list_layers else compress
+    return run_command("compress.py", action, args, interrupted=NOTHING_WRITTEN)
 
 
 def parse_args(argv):
     """Return the parsed arguments."""
-    parser = argparse.ArgumentParser(
-        prog="compress.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_parser("compress.py", __doc__)
     parser.add_argument("--model", metavar="NAME", help="a gluoncv.model_zoo name, lenet-300-100, lenet-5, or "
-                        "module:function or file.py:function that returns a net")
+                        "module:function or file.py:function that returns a net (default: none)")
     weights = parser.add_mutually_exclusive_group()
     weights.add_argument("--params", metavar="FILE", help="weights of one's own, a .params file")
     weights.add_argument("--pretrained", action="store_true", help="GluonCV's weights, downloaded if need be")
     weights.add_argument("--random-weights", action="store_true", help="drawn, not trained: for sizes only")
-    parser.add_argument("--root", metavar="DIR", help="folder of GluonCV's files (default: ~/.mxnet/models; "
-                        "$MXNET_HOME/models goes before it)")
-    parser.add_argument("--classes", type=int, metavar="N", help="number of classes (default: the model's own)")
-    parser.add_argument("--input-shape", type=image_shape, metavar="C,H,W", help="of one input, for a net of one's own with "
-                        "open shapes and --random-weights (default: 3,224,224)")
+    add_root(parser)
+    parser.add_argument("--classes", type=count, metavar="N", help="number of classes (default: the model's own)")
+    add_input_shape(parser, "the model's, 3,224,224 for nets of one's own", "; for --graph, and for a net of one's own "
+                    "with open shapes and --random-weights")
     parser.add_argument("--graph", action="store_true", help="the net's graph goes into the file too, 1 to 10 KB, and "
                         "it runs without MXNet: python -m gluon_dc classify")
     add_settings(parser)
     parser.add_argument("--list-recipes", action="store_true", help="print the recipes that come along, and stop")
     parser.add_argument("--list-layers", action="store_true", help="print the model's layers and what the recipe does "
                         "with them, and stop")
-    parser.add_argument("-o", "--output", metavar="OUT.gdc", help="the file to write")
+    parser.add_argument("-o", "--output", metavar="OUT.gdc", help="the file to write (default: none)")
     args = parser.parse_args(argv)
     check_usage(parser, args)
     return args
@@ -77,7 +77,8 @@ def add_settings(parser):
     group.add_argument("--coder", choices=CODERS, help="context makes the smallest files (default: the recipe's)")
     group.add_argument("--effort", choices=EFFORTS, help="of the context coder: best takes seconds per million weights "
                        "(default: the recipe's)")
-    group.add_argument("--seed", type=int, help="of drawn weights and random starts (default: the recipe's)")
+    group.add_argument("--seed", type=seed, metavar="N", help="of drawn weights and random starts (default: "
+                       "the recipe's)")
 
 
 def check_usage(parser, args):
@@ -118,7 +119,7 @@ def compress(args):
     """Make the file."""
     from gluon_dc.training import one_shot
     recipe, given = chosen_recipe(args)
-    check_output(args)
+    check_outputs([("-o", args.output)], [("--params", args.params), ("--recipe", args.recipe)])
     watch = one_shot.Stopwatch()
     net, settings, origin = open_weights(args, recipe, watch)
     graph = one_shot.graph_of(net, args.model, args.input_shape) if args.graph else None
@@ -141,8 +142,8 @@ def run_notes(args):
         return {}
     from gluon_dc.data import preprocessing_for
     from gluon_dc.models import zoo
-    channels, *_ = args.input_shape or zoo.input_shape(args.model)
-    return {"preprocessing": preprocessing_for(args.model).name} if channels == 3 else {}
+    shape = args.input_shape or zoo.input_shape(args.model)
+    return {"preprocessing": preprocessing_for(args.model).name} if zoo.takes_photographs(shape) else {}
 
 
 def chosen_recipe(args):
@@ -162,19 +163,6 @@ def chosen_recipe(args):
         code.setdefault("rel_bits", None)  # it stores no gaps, whatever the recipe says of them
     return replace(recipe, prune=replace(recipe.prune, **prune), share=replace(recipe.share, **share),
                    code=replace(recipe.code, **code)), given
-
-
-def check_output(args):
-    """Raise before the work where the file could not be written after it."""
-    path = Path(args.output)
-    if path.is_dir():
-        raise ValueError(f"{path} is a folder; -o is the file to write")
-    if not path.parent.is_dir():
-        raise ValueError(f"{path}: there is no folder {path.parent}; make it first")
-    if not os.access(path.parent, os.W_OK):
-        raise ValueError(f"{path}: the folder {path.parent} is not writable")
-    if args.params and path.exists() and path.samefile(args.params):
-        raise ValueError(f"{path}: -o would overwrite the weights it is made from")
 
 
 def open_weights(args, recipe, watch):

@@ -4,35 +4,34 @@
     evaluate.py --model resnet18_v1 --params mine.params --classes 18 --data mini-imagenet-18 --split val
 """
 
-import argparse
 import json
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from gluon_dc.report.command import run_command  # noqa: E402
+from gluon_dc import ctrl_c  # noqa: E402
+
+if __name__ == "__main__":
+    ctrl_c.end_at_once("evaluate.py")
+
+from gluon_dc.report.command import command_parser, run_command  # noqa: E402
 from gluon_dc.training.net_options import (  # noqa: E402
-    add_data_options, add_half_option, add_net_options, images_of, opened_net, set_threads)
+    add_batch_size, add_data_options, add_half_option, add_net_options, images_of, opened_net, set_threads)
 
 
 def main(argv=None):
-    """Run the command; return its exit code: 0, 1 for bad input, 2 (by argparse) for bad usage, 130 for Ctrl-C."""
-    try:
-        return run_command("evaluate.py", measure, parse_args(argv))
-    except KeyboardInterrupt:
-        print("evaluate.py: interrupted", file=sys.stderr)
-        return 130
+    """Run the command; return its exit code: 0, 1 for bad input, 2 for bad usage, 130 for Ctrl-C."""
+    return run_command("evaluate.py", measure, parse_args(argv))
 
 
 def parse_args(argv):
     """Return the parsed arguments."""
-    parser = argparse.ArgumentParser(
-        prog="evaluate.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_parser("evaluate.py", __doc__)
     add_net_options(parser)
     add_data_options(parser)
     add_half_option(parser)
-    parser.add_argument("--batch-size", type=int, default=50, metavar="N", help="(default: %(default)s)")
+    add_batch_size(parser, 50)
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
     return parser.parse_args(argv)
 

@@ -9,7 +9,6 @@ operators from packed codes and positions; onnxruntime does that once, when it l
 on the dense one (docs/export.md). Needs the package onnx, --check onnxruntime too: pip install -r requirements-onnx.txt
 """
 
-import argparse
 import importlib.util
 import os
 import sys
@@ -17,56 +16,61 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from gluon_dc import ctrl_c  # noqa: E402
+
+if __name__ == "__main__":
+    ctrl_c.end_at_once("export_onnx.py")
+
 import numpy as np  # noqa: E402
 
-from gluon_dc.coding import load, write_atomically  # noqa: E402
-from gluon_dc.coding.container import MAX_DECODED_NBYTES  # noqa: E402
+from gluon_dc.classify import preprocessor, read_image  # noqa: E402
+from gluon_dc.coding import load  # noqa: E402
+from gluon_dc.coding.errors import located  # noqa: E402
 from gluon_dc.data.progress import progress_steps  # noqa: E402
 from gluon_dc.export.onnx_check import TOLERANCE, differences, gzip_nbytes, is_same  # noqa: E402
 from gluon_dc.export.onnx_export import to_onnx  # noqa: E402
-from gluon_dc.report.command import UsageError, run_command  # noqa: E402
-from gluon_dc.training.folders import check_apart  # noqa: E402
+from gluon_dc.report.command import NOTHING_WRITTEN, UsageError, add_file, command_parser, run_command  # noqa: E402
+from gluon_dc.report.outputs import check_outputs  # noqa: E402
+from gluon_dc.runtime.session import session  # noqa: E402
+from gluon_dc.training.net_options import add_input_shape  # noqa: E402
 
+ENDING = ".onnx"
 RANDOM = "random"
 RANDOM_INPUTS = 4
 
 
 def main(argv=None):
     """Run the command; return its exit code: 0, 1 for bad input, 2 for bad usage, 130 for Ctrl-C."""
-    args = parse_args(argv)
-    try:
-        return run_command("export_onnx.py", export, args)
-    except KeyboardInterrupt:
-        print(f"\nstopped: {args.output} is as it was", file=sys.stderr)
-        return 130
+    return run_command("export_onnx.py", export, parse_args(argv), interrupted=NOTHING_WRITTEN)
 
 
 def parse_args(argv):
     """Return the parsed arguments."""
-    parser = argparse.ArgumentParser(
-        prog="export_onnx.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("file", metavar="FILE", help="a .gdc file with a graph")
+    parser = command_parser("export_onnx.py", __doc__)
+    add_file(parser, "a .gdc file with a graph")
     parser.add_argument("-o", "--output", required=True, metavar="OUT.onnx", help="the file to write")
     parser.add_argument("--compact", action="store_true", help="weights stay codes and codebooks in the file (default: "
                         "dense float32)")
-    parser.add_argument("--input-shape", metavar="C,H,W", help="of one input (default: as noted in the graph)")
-    parser.add_argument("--check", metavar="IMAGE", nargs="+", help="compare outputs on these images, or on "
-                        f"{RANDOM_INPUTS} inputs of noise with the word {RANDOM}; a model that differs is not written")
+    add_input_shape(parser, "as noted in the graph")
+    parser.add_argument("--check", metavar="IMAGE", action="append", default=[], help="compare outputs on this image, "
+                        f"or with the word {RANDOM} on {RANDOM_INPUTS} inputs of noise; may be given again; a model "
+                        "that differs is not written (default: no comparison)")
     parser.add_argument("--no-gzip", dest="gzip", action="store_false", help="do not find out what gzip makes of it")
-    parser.add_argument("--max-decoded-nbytes", type=int, metavar="N", default=MAX_DECODED_NBYTES,
-                        help="refuse a file whose tensors would take more bytes (default: %(default)s)")
     return parser.parse_args(argv)
 
 
 def export(args):
     """Write OUT.onnx and print the sizes."""
-    shape = parse_shape(args.input_shape)
     check_packages(["onnx"] + ["onnxruntime"] * bool(args.check))
-    images = [("an image to read", path) for path in args.check or () if path != RANDOM]
-    check_apart([("-o", args.output)], [("the file to read", args.file), *images])
-    model = load(args.file, args.max_decoded_nbytes)
+    check_ending(args.output)
+    images = [("an image to read", path) for path in args.check if path != RANDOM]
+    check_outputs([("-o", args.output), ("the file to check, beside -o,", unchecked(args))],
+                  [("the file to read", args.file), *images])
+    args.images = [read_image(path) for _, path in images]
+    model, shape = load(args.file, args.max_decoded_nbytes), args.input_shape
     with progress_steps(sum(int(np.prod(tensor.shape)) for _, tensor in model.items()), "weights", "") as step:
-        made = to_onnx(model, shape, args.compact, step)
+        with located(args.file):
+            made = to_onnx(model, shape, args.compact, step)
     found = write(args, model, made)
     print(describe(args, made, made if not args.compact else to_onnx(model, shape)))
     if found:
@@ -74,14 +78,11 @@ def export(args):
               f"{max(one for one, _ in found):.2g}, beside outputs of up to {max(largest for _, largest in found):.4g}")
 
 
-def parse_shape(text):
-    """(3, 224, 224) for "3,224,224", None for None; UsageError for others."""
-    if text is None:
-        return None
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdecimal() and 0 < int(part) < 2**31 for part in parts):
-        raise UsageError(f"--input-shape: expected numbers from 1 on, as in 3,224,224, got {text!r}")
-    return tuple(map(int, parts))
+def check_ending(path):
+    """Raise UsageError for a name by which nobody would know the file."""
+    if Path(path).suffix.lower() != ENDING:
+        raise UsageError(f"{path}: a name must end in {ENDING}, got {Path(path).suffix or 'nothing'!r}; weights alone: "
+                         "tools/export_weights.py")
 
 
 def check_packages(names):
@@ -95,32 +96,36 @@ def write(args, model, made):
     """Write the file, checked if that is asked for; the differences that were found."""
     def save(path):
         with progress_steps(sum(tensor.nbytes for tensor in made.tensors), "write", "B") as step:
-            write_atomically(path, lambda file: made.write(file, step))
+            made.write(path, step)
     if not args.check:
         save(args.output)
         return []
-    unchecked = f"{args.output}.unchecked"
     try:
-        save(unchecked)
-        found = checked(args, model, unchecked)
-        os.replace(unchecked, args.output)
+        save(unchecked(args))
+        found = checked(args, model, unchecked(args))
+        os.replace(unchecked(args), args.output)
     finally:
-        Path(unchecked).unlink(missing_ok=True)
+        Path(unchecked(args)).unlink(missing_ok=True)
     return found
+
+
+def unchecked(args):
+    """Where the model is until it is known to be right; None where that is not looked at."""
+    return f"{args.output}.unchecked" if args.check else None
 
 
 def checked(args, model, path):
     """The differences, input by input; ValueError where one is more than rounding."""
-    from gluon_dc.classify import preprocessor, read_image
-    from gluon_dc.runtime.session import session
-    net = session(model, input_shape=parse_shape(args.input_shape), force="dense")
-    if args.check == [RANDOM]:
-        rng = np.random.default_rng(0)
+    with located(args.file):
+        net = session(model, input_shape=args.input_shape, force="dense")
+    rng, inputs = np.random.default_rng(0), []
+    if RANDOM in args.check:
         batches = range(1, RANDOM_INPUTS + 1)
-        inputs = [rng.normal(size=(batch, *net.input_shape)).astype(np.float32) for batch in batches]
-    else:
-        to_input = preprocessor(net)
-        inputs = [to_input(read_image(image)) for image in args.check]
+        inputs += [rng.normal(size=(batch, *net.input_shape)).astype(np.float32) for batch in batches]
+    if args.images:
+        with located(args.file):
+            to_input = preprocessor(net)
+        inputs += [to_input(image) for image in args.images]
     found = differences(path, net.run, inputs)
     for i, (difference, largest) in enumerate(found):
         if not is_same(difference, largest):

@@ -10,7 +10,6 @@ codebook of the values that occur, in dense mode. A .gdc given to `encode` is re
 fixed-width codes by `decode x.gdc y.gdc`; its decoded weights stay bit for bit.
 """
 
-import argparse
 import io
 import json
 import sys
@@ -20,10 +19,17 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from gluon_dc import ctrl_c  # noqa: E402
+
+if __name__ == "__main__":
+    ctrl_c.end_at_once("huffman.py")
+
 from gluon_dc.coding import CodedTensor, CompressedModel, load, pack, save, share  # noqa: E402
+from gluon_dc.coding.errors import located  # noqa: E402
 from gluon_dc.coding.files import write_atomically  # noqa: E402
-from gluon_dc.report.command import run_command  # noqa: E402
+from gluon_dc.report.command import NOTHING_WRITTEN, command_parser, run_command  # noqa: E402
 from gluon_dc.report.npfiles import read_npy  # noqa: E402
+from gluon_dc.report.outputs import check_outputs  # noqa: E402
 from gluon_dc.report.streams import (  # noqa: E402
     REFERENCE_LIMIT, check_reference, coded_tensors, model_streams, packed_tensors, recode,
 )
@@ -36,16 +42,14 @@ HEADINGS = ["tensor", "stream", "symbols", "used", "entropy\nbits", "mean code\n
 
 
 def main(argv=None):
-    """Run the command; return its exit code: 0, 1 for bad input, 2 (by argparse) for bad usage."""
+    """Run the command; return its exit code: 0, 1 for bad input, 2 for bad usage, 130 for Ctrl-C."""
     args = parse_args(argv)
-    return run_command("huffman.py", args.action, args)
+    return run_command("huffman.py", args.action, args, interrupted=NOTHING_WRITTEN)
 
 
 def parse_args(argv):
     """Return the parsed arguments; action is the function of the subcommand."""
-    parser = argparse.ArgumentParser(
-        prog="huffman.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_parser("huffman.py", __doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     encode = commands.add_parser("encode", help="code an array (.npy) or re-code a .gdc with Huffman codes")
     encode.add_argument("input", metavar="IN", help="IN.npy or IN.gdc")
@@ -61,7 +65,7 @@ def parse_args(argv):
     check.set_defaults(action=check_file)
     for command in (encode, check):
         command.add_argument("--bits", type=int, choices=range(1, 9), default=5, metavar="1..8",
-                             help="bits of a code for sharing a float array (default 5)")
+                             help="bits of a code for sharing a float array (default: %(default)s)")
     return parser.parse_args(argv)
 
 
@@ -69,6 +73,7 @@ def encode_file(args):
     """Write OUT, a .gdc with Huffman codes, from IN.npy or IN.gdc, and print the sizes."""
     if Path(args.output).suffix == ".npy":
         raise ValueError(f"{args.output}: encode writes a .gdc file: give OUT that ending, or none")
+    check_outputs([("OUT", args.output)], [("IN", args.input)])
     model = open_model(args.input, args.bits)
     save(model, args.output)
     fixed = sum(stream.fixed_nbytes for stream in model_streams(model))
@@ -79,6 +84,7 @@ def encode_file(args):
 
 def decode_file(args):
     """Write OUT.npy, the one array of IN, or OUT.gdc, IN re-coded at fixed width."""
+    check_outputs([("OUT", args.output)], [("IN", args.input)])
     model = load(args.input)
     if Path(args.output).suffix == ".gdc":
         save(recode(model, "fixed"), args.output)
@@ -128,7 +134,8 @@ def open_model(path, bits):
         return recode(load(path), "huffman")
     array = read_npy(path)
     if array.dtype.kind == "f":
-        return CompressedModel({ARRAY_NAME: pack(share(array, bits))})
+        with located(path):
+            return CompressedModel({ARRAY_NAME: pack(share(array, bits))})
     return symbols_model(array, path)
 
 

@@ -7,33 +7,36 @@ GluonCV's alexnet: --model gluon_dc.models.caffe_alexnet:alexnet.) The first lay
 are turned round, so that the net takes RGB; tools/evaluate.py finds in the file which preprocessing it wants.
 """
 
-import argparse
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from gluon_dc import ctrl_c  # noqa: E402
+
+if __name__ == "__main__":
+    ctrl_c.end_at_once("import_net.py")
+
 from gluon_dc.coding import CODERS, EFFORTS  # noqa: E402
-from gluon_dc.report.command import run_command  # noqa: E402
-from gluon_dc.training.folders import check_apart  # noqa: E402
+from gluon_dc.report.command import NOTHING_WRITTEN, command_parser, count, run_command  # noqa: E402
+from gluon_dc.report.outputs import check_outputs  # noqa: E402
 from gluon_dc.training.net_options import set_threads  # noqa: E402
 
 
 def main(argv=None):
-    """Run the command; return its exit code: 0, 1 for bad input, 2 (by argparse) for bad usage."""
-    return run_command("import_net.py", import_file, parse_args(argv))
+    """Run the command; return its exit code: 0, 1 for bad input, 2 for bad usage, 130 for Ctrl-C."""
+    return run_command("import_net.py", import_file, parse_args(argv), interrupted=NOTHING_WRITTEN)
 
 
 def parse_args(argv):
     """Return the parsed arguments."""
-    parser = argparse.ArgumentParser(
-        prog="import_net.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_parser("import_net.py", __doc__)
     parser.add_argument("input", metavar="FILE.net", help="a network as the authors released it")
     parser.add_argument("--model", required=True, metavar="NAME", help="the network it is: squeezenet1.0, alexnet, "
                         "..., or module:function that returns one")
     parser.add_argument("-o", "--output", required=True, metavar="OUT.gdc", help="the file to write")
-    parser.add_argument("--classes", type=int, metavar="N", help="number of classes (default: the model's own)")
+    parser.add_argument("--classes", type=count, metavar="N", help="number of classes (default: the model's own)")
     parser.add_argument("--keep-channels", action="store_true", help="leave the first layer's input channels as they "
                         "are")
     parser.add_argument("--preprocessing", metavar="NAME", default="caffe", help="noted in the file for those who "
@@ -49,7 +52,7 @@ def parse_args(argv):
 
 def import_file(args):
     """Write OUT.gdc once its bytes are known to decode to the same weights, and print the sizes."""
-    check_apart([("-o", args.output)], [("the .net file to read", args.input)])
+    check_outputs([("-o", args.output)], [("the .net file to read", args.input)])
     set_threads(1)
     from gluon_dc.data import preprocessing_named
     from gluon_dc.models import zoo

@@ -18,29 +18,30 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from gluon_dc import ctrl_c  # noqa: E402
+
+if __name__ == "__main__":
+    ctrl_c.end_at_once("mobile.py")
+
 from gluon_dc.coding import load, write_atomically  # noqa: E402
-from gluon_dc.report.command import check_json, run_command  # noqa: E402
+from gluon_dc.report.command import NOTHING_WRITTEN, check_json, command_parser, run_command  # noqa: E402
 from gluon_dc.report.energy import Costs  # noqa: E402
 from gluon_dc.report.mobile import Device  # noqa: E402
 from gluon_dc.report.mobile_report import check_mobile, mobile_tables  # noqa: E402
 from gluon_dc.report.results import Run  # noqa: E402
+from gluon_dc.training.net_options import add_input_shape  # noqa: E402
 
 
 def main(argv=None):
-    """Run the command; return its exit code: 0, 1 for bad input, 2 (by argparse) for bad usage, 130 for Ctrl-C."""
-    try:
-        return run_command("mobile.py", mobile, parse_args(argv))
-    except KeyboardInterrupt:
-        print("mobile.py: interrupted; nothing was written", file=sys.stderr)
-        return 130
+    """Run the command; return its exit code: 0, 1 for bad input, 2 for bad usage, 130 for Ctrl-C."""
+    return run_command("mobile.py", mobile, parse_args(argv), interrupted=NOTHING_WRITTEN)
 
 
 def parse_args(argv):
     """Return the parsed arguments."""
-    parser = argparse.ArgumentParser(
-        prog="mobile.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_parser("mobile.py", __doc__)
     parser.add_argument("files", nargs="+", metavar="FILE.gdc", help="compressed nets with their graphs")
-    parser.add_argument("--input-shape", type=sizes, metavar="C,H,W", help="of one image (default: as in the graph)")
+    add_input_shape(parser, "as noted in each graph")
     parser.add_argument("--fixed-width", action="store_true", help="weights in memory as codes and gaps of fixed "
                         "width, in place of the forms that this package runs")
     device = Device()
@@ -56,7 +57,8 @@ def parse_args(argv):
     for field in fields(Costs):
         parser.add_argument(f"--{field.name.replace('_', '-')}-pj", type=float, metavar="PJ", default=field.default,
                             help="energy of one on 32 bits (default: %(default)s)")
-    parser.add_argument("--json", metavar="FILE", help="also write counts and estimates there, for tools/report.py")
+    parser.add_argument("--json", metavar="FILE", help="also write counts and estimates there, for tools/report.py "
+                        "(default: no file)")
     args = parser.parse_args(argv)
     try:
         args.device = Device(args.bandwidth, args.dense_gops, args.sparse_share, tuple(args.memory))
@@ -65,13 +67,6 @@ def parse_args(argv):
         parser.error(str(error))
     check_json(parser, args.json, args.files)
     return args
-
-
-def sizes(text):
-    """C,H,W or N as whole numbers, for argparse."""
-    if not re.fullmatch(r"[1-9]\d{0,6}(,[1-9]\d{0,6}){0,3}", text):
-        raise argparse.ArgumentTypeError(f"expected sizes such as 3,224,224; got {text!r}")
-    return tuple(map(int, text.split(",")))
 
 
 def memory(text):

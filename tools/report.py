@@ -2,12 +2,12 @@
 
 Each argument is a .gdc file, a result.json (the .gdc beside it is read too), a run's folder with model.gdc and
 result.json, the JSON of an experiment (train/sweep.py, tools/sensitivity.py), zoo_sizes.json (tools/zoo_sizes.py), the
-JSON of benchmarks/dense_layers.py, benchmarks/energy.py or tools/mobile.py, or a folder of such JSON. With --output-dir the report is also one page, report.html, that needs no network. What is
-missing is left out: without result.json there are no errors; the dense and pruned columns of the compressors' table
-and the figure of the weights come from checkpoints/ in the folder.
+JSON of benchmarks/dense_layers.py, conv_layers.py, whole_nets.py or energy.py or of tools/mobile.py, or a folder of such
+JSON. With --output-dir the report is also one page, report.html, that needs no network. What is missing is left out:
+without result.json there are no errors; the dense and pruned columns of the compressors' table and the figure of the
+weights come from checkpoints/ in the folder.
 """
 
-import argparse
 import json
 import sys
 from contextlib import contextmanager
@@ -15,8 +15,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from gluon_dc.report.command import run_command  # noqa: E402
+from gluon_dc import ctrl_c  # noqa: E402
+
+if __name__ == "__main__":
+    ctrl_c.end_at_once("report.py")
+
+from gluon_dc.report.command import command_parser, run_command  # noqa: E402
 from gluon_dc.report.inputs import read_inputs  # noqa: E402
+from gluon_dc.report.outputs import check_folder  # noqa: E402
 from gluon_dc.report.results import Run  # noqa: E402
 from gluon_dc.report.writing import (  # noqa: E402
     PAGE_NAME, compressor_nbytes, compressors_remark, item_data, item_text, overall_text, run_compressors, write_files,
@@ -24,23 +30,18 @@ from gluon_dc.report.writing import (  # noqa: E402
 
 
 def main(argv=None):
-    """Run the command; return its exit code: 0, 1 for bad input, 2 (by argparse) for bad usage, 130 for Ctrl-C."""
-    try:
-        return run_command("report.py", report, parse_args(argv))
-    except KeyboardInterrupt:
-        print("report.py: interrupted; what was already written is whole", file=sys.stderr)
-        return 130
+    """Run the command; return its exit code: 0, 1 for bad input, 2 for bad usage, 130 for Ctrl-C."""
+    return run_command("report.py", report, parse_args(argv), interrupted="what was already written is whole")
 
 
 def parse_args(argv):
     """Return the parsed arguments."""
-    parser = argparse.ArgumentParser(
-        prog="report.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_parser("report.py", __doc__)
     parser.add_argument("inputs", nargs="+", metavar="INPUT", help="a .gdc, a .json of the kinds above, or a folder")
     parser.add_argument(
         "--output-dir", metavar="DIR",
-        help="also write report.html (the page), report.txt, report.json and figures (PNG) there",
+        help="also write report.html (the page), report.txt, report.json and figures (PNG) there (default: "
+        "only print)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
     parser.add_argument("--no-figures", action="store_true", help="draw nothing (then matplotlib is not needed)")
@@ -57,6 +58,7 @@ def parse_args(argv):
 
 def report(args):
     """Print the report of every input, and write files if a folder is given."""
+    check_folder("--output-dir", args.output_dir)
     items = read_inputs(args.inputs)
     remarks = [] if args.no_compressors or args.compressors else [remark_of(item) for item in items]
     left_out = [args.no_compressors or bool(remark) for remark in remarks or [None] * len(items)]

@@ -15,24 +15,26 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from gluon_dc.report.command import run_command  # noqa: E402
+from gluon_dc import ctrl_c  # noqa: E402
+
+if __name__ == "__main__":
+    ctrl_c.end_at_once("sensitivity.py")
+
+from gluon_dc.report.command import command_parser, run_command  # noqa: E402
+from gluon_dc.report.outputs import check_outputs  # noqa: E402
 from gluon_dc.training.net_options import (  # noqa: E402
-    add_data_options, add_net_options, images_of, opened_net, set_threads)
+    add_batch_size, add_data_options, add_net_options, images_of, inputs_of, opened_net, set_threads)
 
 
 def main(argv=None):
-    """Run the command; return its exit code: 0, 1 for bad input, 2 (by argparse) for bad usage, 130 for Ctrl-C."""
-    try:
-        return run_command("sensitivity.py", run, parse_args(argv))
-    except KeyboardInterrupt:
-        print("sensitivity.py: interrupted: the same command goes on from the last point", file=sys.stderr)
-        return 130
+    """Run the command; return its exit code: 0, 1 for bad input, 2 for bad usage, 130 for Ctrl-C."""
+    return run_command("sensitivity.py", run, parse_args(argv),
+                       interrupted="the same command goes on from the last point")
 
 
 def parse_args(argv):
     """Return the parsed arguments."""
-    parser = argparse.ArgumentParser(
-        prog="sensitivity.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_parser("sensitivity.py", __doc__)
     add_net_options(parser)
     add_data_options(parser)
     parser.add_argument("--json", required=True, metavar="FILE", help="where the points are kept")
@@ -40,9 +42,9 @@ def parse_args(argv):
                         help="shares of a layer to prune (default: %(default)s)")
     parser.add_argument("--bits", type=numbers(int), default="1,2,3,4,5,6", metavar="LIST",
                         help="bits of a code to share a layer with (default: %(default)s)")
-    parser.add_argument("--batch-size", type=int, default=25, metavar="N", help="(default: %(default)s)")
+    add_batch_size(parser, 25)
     budget = parser.add_argument_group("compress further, without retraining")
-    budget.add_argument("-o", "--output", metavar="OUT.gdc", help="the file to write")
+    budget.add_argument("-o", "--output", metavar="OUT.gdc", help="the file to write (default: none, measure only)")
     budget.add_argument("--budget", type=float, default=1.0, metavar="POINTS", help="of top-1 error on the first half "
                         "that the file may lose (default: %(default)s)")
     return parser.parse_args(argv)
@@ -60,10 +62,12 @@ def numbers(kind):
 
 def run(args):
     """Measure; with --output, compress."""
+    check_outputs([("--json", args.json), ("-o", args.output)], inputs_of(args))
     set_threads(args.threads)
-    check_folders(args.json, args.output)
     from gluon_dc.training.allocate import check_files, compress_further
+    from gluon_dc.training.sensitivity import check_settings
     check_files(args)
+    check_settings(args.sparsities, args.bits)
     if not args.budget >= 0:
         raise ValueError(f"--budget must be at least 0 points, got {args.budget:g}")
     images = images_of(args)
@@ -73,13 +77,6 @@ def run(args):
     print(text)
     if args.output:
         print(compress_further(opened, images, record, args))
-
-
-def check_folders(*paths):
-    """Raise FileNotFoundError for a file whose folder is not there, before the work and not after it."""
-    for path in paths:
-        if path and not Path(path).absolute().parent.is_dir():
-            raise FileNotFoundError(f"{path}: there is no folder {Path(path).absolute().parent}: make it first")
 
 
 if __name__ == "__main__":

@@ -6,37 +6,37 @@
 The numbers add up to the size of the file. MXNet is not needed.
 """
 
-import argparse
 import json
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from gluon_dc import ctrl_c  # noqa: E402
+
+if __name__ == "__main__":
+    ctrl_c.end_at_once("show.py")
+
 from gluon_dc.coding import load  # noqa: E402
-from gluon_dc.coding.container import MAX_DECODED_NBYTES  # noqa: E402
 from gluon_dc.report.byte_table import byte_table  # noqa: E402
-from gluon_dc.report.command import run_command  # noqa: E402
+from gluon_dc.report.command import add_file, command_parser, run_command  # noqa: E402
 
 
 def main(argv=None):
-    """Run the command; return its exit code: 0, 1 for bad input, 2 (by argparse) for bad usage."""
+    """Run the command; return its exit code: 0, 1 for bad input, 2 for bad usage, 130 for Ctrl-C."""
     return run_command("show.py", show, parse_args(argv))
 
 
 def parse_args(argv):
     """Return the parsed arguments."""
-    parser = argparse.ArgumentParser(
-        prog="show.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("file", metavar="FILE", help="a .gdc file of any version")
+    parser = command_parser("show.py", __doc__)
+    add_file(parser)
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     decode = parser.add_mutually_exclusive_group()
     decode.add_argument("--decode", action="store_true", default=None, help="decode context-coded tensors, however "
                         "large (a second per million weights), to count the kept weights and tell positions from "
                         "codes (default: if all together have up to 8 million weights)")
     decode.add_argument("--no-decode", dest="decode", action="store_false", help="do not decode them")
-    parser.add_argument("--max-decoded-nbytes", type=int, metavar="N", default=MAX_DECODED_NBYTES,
-                        help="refuse a file whose tensors would take more bytes (default: %(default)s)")
     return parser.parse_args(argv)
 
 

@@ -9,42 +9,44 @@ for it, in one go, nothing retrained. Writes a .gdc file for each net, zoo_sizes
 and zoo_sizes.txt; run again, it goes on with the nets that are missing.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from gluon_dc import ctrl_c  # noqa: E402
+
+if __name__ == "__main__":
+    ctrl_c.end_at_once("zoo_sizes.py")
+
 from gluon_dc.coding.files import write_atomically  # noqa: E402
-from gluon_dc.report.command import run_command  # noqa: E402
+from gluon_dc.report.command import command_parser, run_command, seed  # noqa: E402
+from gluon_dc.report.outputs import check_folder  # noqa: E402
+from gluon_dc.training.net_options import add_root  # noqa: E402
 
 
 def main(argv=None):
-    """Run the command; return its exit code: 0, 1 for bad input, 2 (by argparse) for bad usage, 130 for Ctrl-C."""
-    args = parse_args(argv)
-    try:
-        return run_command("zoo_sizes.py", sizes, args)
-    except KeyboardInterrupt:
-        print("zoo_sizes.py: interrupted; run it again to go on with the nets that are missing", file=sys.stderr)
-        return 130
+    """Run the command; return its exit code: 0, 1 for bad input, 2 for bad usage, 130 for Ctrl-C."""
+    return run_command("zoo_sizes.py", sizes, parse_args(argv),
+                       interrupted="the same command goes on with the nets that are missing")
 
 
 def parse_args(argv):
     """Return the parsed arguments."""
-    parser = argparse.ArgumentParser(
-        prog="zoo_sizes.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_parser("zoo_sizes.py", __doc__)
     parser.add_argument("--output-dir", required=True, metavar="DIR", help="folder for the files, made if need be")
     parser.add_argument("--networks", nargs="+", metavar="NAME", help="names as for compress.py --model "
                         "(default: AlexNet, VGG-16, GoogLeNet, SqueezeNets, ResNets, MobileNets)")
     parser.add_argument("--recipe", metavar="NAME|FILE", help="one recipe for all (default: the one made for each)")
-    parser.add_argument("--params-dir", metavar="DIR", help="folder with weights of one's own")
-    parser.add_argument("--root", metavar="DIR", help="folder of GluonCV's files (default: ~/.mxnet/models)")
-    parser.add_argument("--seed", type=int, default=0, help="of drawn weights (default %(default)s)")
+    parser.add_argument("--params-dir", metavar="DIR", help="folder with weights of one's own (default: none)")
+    add_root(parser)
+    parser.add_argument("--seed", type=seed, default=0, metavar="N", help="of drawn weights (default: %(default)s)")
     return parser.parse_args(argv)
 
 
 def sizes(args):
     """Measure what is missing, then print and write the tables."""
+    check_folder("--output-dir", args.output_dir)
     from gluon_dc.training import zoo_sizes
     jobs = plan(args, zoo_sizes)
     Path(args.output_dir).mkdir(parents=True, exist_ok=True)

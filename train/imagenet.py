@@ -7,15 +7,21 @@ The numbers come from a recipe; each has an option that takes its place. Interru
 goes on from the last finished epoch.
 """
 import argparse
-import os
 import sys
 from dataclasses import fields
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from gluon_dc import ctrl_c  # noqa: E402
+
+if __name__ == "__main__":
+    ctrl_c.end_at_once("imagenet.py")
+
 from gluon_dc.report.command import run_training  # noqa: E402
+from gluon_dc.report.outputs import check_folder  # noqa: E402
 from gluon_dc.training.image_settings import ImageSettings, settings_of_recipe  # noqa: E402
+from gluon_dc.training.net_options import add_root, set_threads  # noqa: E402
 from gluon_dc.training.options import add_setting  # noqa: E402
 
 # Fields with options of their own, and fields that no recipe has.
@@ -41,14 +47,13 @@ def parser():
     start.add_argument("--params", metavar="FILE", help="start from a .params file, or an .npz of an earlier run")
     start.add_argument("--pretrained", action="store_true", help="start from GluonCV's own weights")
     start.add_argument("--random-weights", action="store_true", help="train from random weights")
-    result.add_argument("--root", "--pretrained-root", metavar="DIR", help="where GluonCV's files are (default: "
-                        "GluonCV's own)")
-    result.add_argument("--recipe", metavar="NAME_OR_FILE", help="default: the shipped one that fits the model best")
+    add_root(result, "--pretrained-root")
+    result.add_argument("--recipe", metavar="NAME_OR_FILE", help="(default: the shipped one that fits the model best)")
     result.add_argument("--epochs-scale", type=float, default=1.0, metavar="X",
                         help="multiply the recipe's numbers of epochs (default: %(default)s)")
-    result.add_argument("--preprocessing", metavar="NAME[:SIDE]", help="default: what the .gdc file says, else "
-                        "GluonCV's for the model")
-    result.add_argument("--output-dir", metavar="DIR", type=Path, help="default: runs/MODEL-DATA-seedN")
+    result.add_argument("--preprocessing", metavar="NAME[:SIDE]", help="(default: what the .gdc file says, else "
+                        "GluonCV's for the model)")
+    result.add_argument("--output-dir", metavar="DIR", type=Path, help="(default: runs/MODEL-DATA-seedN)")
     result.add_argument("--fresh", action="store_true",
                         help="start over instead of going on with the run in the output folder")
     result.add_argument("--no-figures", action="store_true", help="draw no figures")
@@ -64,9 +69,8 @@ def main(argv=None):
 
 
 def _run(arguments):
-    # MXNet reads both when it is imported; two spinning threads starve each other on a busy machine.
-    os.environ["OMP_NUM_THREADS"] = str(arguments.threads or ImageSettings().threads)
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    check_folder("--output-dir", arguments.output_dir)
+    set_threads(ImageSettings().threads if arguments.threads is None else arguments.threads)
     from gluon_dc.report import headline, write_report
     from gluon_dc.training.run import run_task
     task = _task(arguments)

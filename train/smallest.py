@@ -13,17 +13,26 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
-if __name__ == "__main__":
-    # NumPy's BLAS reads it when NumPy is imported, which the lines below do: on one thread, whatever MXNet gets later.
-    os.environ["OMP_NUM_THREADS"] = "1"
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from gluon_dc.report.command import UsageError, run_training  # noqa: E402
+from gluon_dc import ctrl_c  # noqa: E402
+
+if __name__ == "__main__":
+    ctrl_c.end_at_once("smallest.py")
+    # NumPy's BLAS reads it when NumPy is imported, which the lines below do: on one thread, whatever MXNet gets later.
+    os.environ["OMP_NUM_THREADS"] = "1"
+
+from gluon_dc.report.command import NOTHING_WRITTEN, run_command, run_training  # noqa: E402
+from gluon_dc.report.outputs import check_folder  # noqa: E402
+from gluon_dc.training.folders import mnist_folder  # noqa: E402
+from gluon_dc.training.net_options import set_threads  # noqa: E402
+from gluon_dc.training.options import add_mnist_option, usage  # noqa: E402
 
 
 def parser():
     """The command line of a run."""
-    result = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0], epilog=__doc__.partition("\n\n")[2])
+    result = argparse.ArgumentParser(prog="smallest.py", description=__doc__.partition("\n\n")[0],
+                                     epilog=__doc__.partition("\n\n")[2])
     result.add_argument("--recipe", default="lenet-300-100", metavar="NAME", help="lenet-300-100, lenet-5-074 or "
                         "lenet-5-096 (the error to hold, in hundredths of a percent), or a .yaml file; keys in "
                         "docs/smallest.md (default: %(default)s)")
@@ -31,18 +40,19 @@ def parser():
     seeds.add_argument("--seed", type=int, metavar="N", help="seed (default: the recipe's, 0 unless it says otherwise)")
     seeds.add_argument("--seeds", type=_numbers, metavar="N,N,...", help="several seeds, one after the other; at the "
                        "end their median is printed")
-    result.add_argument("--data-dir", metavar="DIR", help="folder with MNIST's four IDX files (default: "
-                        "$GLUON_DC_DATA, else ~/.mxnet/datasets/mnist, else a download)")
-    result.add_argument("--output-dir", metavar="DIR", type=Path, help="default: runs/smallest-RECIPE-seedN, with the "
-                        "data's name where it is not MNIST; with --seeds, seedN in this folder")
+    add_mnist_option(result)
+    result.add_argument("--output-dir", metavar="DIR", type=Path, help="with --seeds, of the folders seedN (default: "
+                        "runs/smallest-RECIPE-seedN, with the data's name where it is not MNIST)")
     result.add_argument("--cache-dir", metavar="DIR", type=Path, default=Path("runs/cache-smallest"),
                         help="where the pool and the teacher are, half a gigabyte (default: %(default)s)")
     result.add_argument("--fresh", action="store_true",
                         help="start over instead of going on with the run in the output folder")
     result.add_argument("--fork", metavar="DIR", type=Path, help="take over the first stages of the run in this folder "
-                        "(with --seeds: of those in its folders seedN), as far as their settings are the same")
+                        "(with --seeds: of those in its folders seedN), as far as their settings are the same "
+                        "(default: none)")
     result.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE",
-                        help="other values for keys of the recipe, such as kept=2600 prune_epochs=80")
+                        help="other values for keys of the recipe, such as kept=2600 prune_epochs=80 (default: "
+                        "the recipe's)")
     result.add_argument("--keys", action="store_true", help="print every key, its value in this recipe and what it is, "
                         "and do nothing else")
     return result
@@ -72,12 +82,13 @@ def curve_parser():
 def main(argv=None):
     """Run the command; returns the exit status."""
     argv = sys.argv[1:] if argv is None else list(argv)
-    is_curve = argv[:1] == ["curve"]
-    arguments = curve_parser().parse_args(argv[1:]) if is_curve else parser().parse_args(argv)
-    return run_training("smallest.py", _curve if is_curve else _runs, arguments, "from the last state on file")
+    if argv[:1] == ["curve"]:
+        return run_command("smallest.py", _curve, curve_parser().parse_args(argv[1:]), interrupted=NOTHING_WRITTEN)
+    return run_training("smallest.py", _runs, parser().parse_args(argv), "from the last state on file")
 
 
 def _curve(arguments):
+    check_folder("--output-dir", arguments.output_dir)
     from gluon_dc.training.small.curve import write_curve
     print(write_curve(arguments.folders, arguments.output_dir))
     print(f"\nwritten to {arguments.output_dir / 'curve.png'}")
@@ -85,19 +96,17 @@ def _curve(arguments):
 
 def _runs(arguments):
     from gluon_dc.training.small import small_settings
-    try:
-        seeds = arguments.seeds or [arguments.seed]
+    seeds = arguments.seeds or [arguments.seed]
+    with usage():
         chosen = [small_settings(arguments.recipe, arguments.set, **({} if seed is None else {"seed": seed}))
                   for seed in seeds]
-    except ValueError as error:
-        raise UsageError(error) from None
     if arguments.keys:
         print("\n".join(f"{item.name}: {getattr(chosen[0], item.name)}  # {item.metadata['help']}"
                         for item in fields(chosen[0])))
         return
-    # MXNet reads both when it is imported; two spinning threads starve each other on a busy machine.
-    os.environ["OMP_NUM_THREADS"] = str(chosen[0].threads)
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    check_folder("--output-dir", arguments.output_dir)
+    check_folder("--cache-dir", arguments.cache_dir)
+    set_threads(chosen[0].threads)
     from gluon_dc.data import load_mnist
     from gluon_dc.report import headline
     from gluon_dc.training.small.curve import median_text
@@ -115,10 +124,10 @@ def _runs(arguments):
 
 
 def _folder(arguments, settings, dataset):
-    name = f"smallest-{Path(arguments.recipe).stem}-seed{settings.seed}"
-    if arguments.output_dir:
-        return arguments.output_dir / f"seed{settings.seed}" if arguments.seeds else arguments.output_dir
-    return Path("runs") / (name if dataset.name == "mnist" else f"{name}-{dataset.name}")
+    given = arguments.output_dir
+    if given and arguments.seeds:
+        given = given / f"seed{settings.seed}"
+    return mnist_folder(given, f"smallest-{Path(arguments.recipe).stem}-seed{settings.seed}", dataset)
 
 
 if __name__ == "__main__":

@@ -18,13 +18,20 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
-if __name__ == "__main__":
-    # NumPy's BLAS reads it when NumPy is imported, which the lines below do: on one thread, whatever MXNet gets later.
-    os.environ["OMP_NUM_THREADS"] = "1"
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from gluon_dc.report.command import UsageError, run_training  # noqa: E402
-from gluon_dc.training.options import add_setting  # noqa: E402
+from gluon_dc import ctrl_c  # noqa: E402
+
+if __name__ == "__main__":
+    ctrl_c.end_at_once("sweep.py")
+    # NumPy's BLAS reads it when NumPy is imported, which the lines below do: on one thread, whatever MXNet gets later.
+    os.environ["OMP_NUM_THREADS"] = "1"
+
+from gluon_dc.report.command import run_training  # noqa: E402
+from gluon_dc.report.outputs import check_folder  # noqa: E402
+from gluon_dc.training.folders import mnist_folder  # noqa: E402
+from gluon_dc.training.net_options import set_threads  # noqa: E402
+from gluon_dc.training.options import add_mnist_option, add_setting, usage  # noqa: E402
 from gluon_dc.training.settings import NETWORKS  # noqa: E402
 from gluon_dc.training.sweep_settings import (  # noqa: E402
     DEFAULT_POINTS, EXPERIMENTS, VALUES, SweepSettings, parse_points, sweep_settings_for)
@@ -32,18 +39,17 @@ from gluon_dc.training.sweep_settings import (  # noqa: E402
 
 def parser():
     """The command line: one option for every field of SweepSettings."""
-    result = argparse.ArgumentParser(description=__doc__, epilog=_points_help(),
+    result = argparse.ArgumentParser(prog="sweep.py", description=__doc__, epilog=_points_help(),
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     result.add_argument("experiment", choices=list(EXPERIMENTS), help="which one")
-    result.add_argument("--network", choices=NETWORKS, default="lenet-300-100", help="default: %(default)s")
-    result.add_argument("--data-dir", metavar="DIR", help="folder with MNIST's four IDX files (default: "
-                        "$GLUON_DC_DATA, else ~/.mxnet/datasets/mnist, else a download)")
-    result.add_argument("--output-dir", metavar="DIR", type=Path, help="default: runs/sweep-EXPERIMENT-NETWORK-seedN, "
-                        "with the data's name where it is not MNIST")
+    result.add_argument("--network", choices=NETWORKS, default="lenet-300-100", help="(default: %(default)s)")
+    add_mnist_option(result)
+    result.add_argument("--output-dir", metavar="DIR", type=Path, help="(default: runs/sweep-EXPERIMENT-NETWORK-seedN, "
+                        "with the data's name where it is not MNIST)")
     result.add_argument("--dense", metavar="FILE", help="start from this dense net (checkpoints/dense.npz of a run of "
-                        "train/mnist_lenet.py, nets/dense.npz of this script, or .params) instead of training one")
-    result.add_argument("--points", nargs="+", metavar="KIND=VALUE,...", help="measure these instead of the default "
-                        "ones (see below)")
+                        "train/mnist_lenet.py, nets/dense.npz of this script, or .params; default: train one)")
+    result.add_argument("--points", nargs="+", metavar="KIND=VALUE,...", help="what to measure (default: as "
+                        "listed below)")
     result.add_argument("--fresh", action="store_true", help="start over instead of going on with the sweep in the "
                         "output folder")
     for item in fields(SweepSettings):
@@ -78,26 +84,22 @@ def main(argv=None):
 def _settings(arguments):
     """Settings, and the points to measure or None for the default ones."""
     given = {item.name: getattr(arguments, item.name) for item in fields(SweepSettings)}
-    try:
+    with usage():
         settings = sweep_settings_for(given.pop("experiment"), given.pop("network"), **given)
         return settings, parse_points(settings.experiment, arguments.points) if arguments.points else None
-    except ValueError as error:
-        raise UsageError(error) from None
 
 
 def _run(arguments):
     settings, points = _settings(arguments)
-    # MXNet reads both when it is imported; two spinning threads starve each other on a busy machine.
-    os.environ["OMP_NUM_THREADS"] = str(settings.threads)
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    check_folder("--output-dir", arguments.output_dir)
+    set_threads(settings.threads)
     from gluon_dc.data import load_mnist
     from gluon_dc.training.sweep_text import sweep_text
     from gluon_dc.training.sweeps import FILE, run_sweep
     dataset = load_mnist(arguments.data_dir)
     print(dataset.note, flush=True)
     name = f"sweep-{settings.experiment}-{settings.network}-seed{settings.seed}"
-    folder = arguments.output_dir or Path("runs") / (
-        name if dataset.name == "mnist" else f"{name}-{dataset.name}")
+    folder = mnist_folder(arguments.output_dir, name, dataset)
     print(sweep_text(run_sweep(settings, dataset, folder, points, arguments.dense, arguments.fresh)))
     print(f"\nwritten to {folder / FILE}")
 

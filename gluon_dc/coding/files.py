@@ -1,5 +1,6 @@
 """Files that are either the old one or the new one, whatever happens in between."""
 import contextlib
+import errno
 import os
 import tempfile
 
@@ -19,11 +20,13 @@ def write_atomically(path, write):
     Raises
     ------
     OSError
-        The folder is missing or not writable, or the disk is full. The message names `path` and
-        what to do.
+        The folder is missing or not writable, or the disk is full; at `path` there is a device or a pipe (/dev/null),
+        which a file would take the place of. The message names `path` and what to do.
     """
     path = os.fspath(path)
     try:
+        if os.path.exists(path) and not os.path.isdir(path) and not os.path.isfile(path):
+            raise OSError(errno.EINVAL, "A device or a pipe, expected a file")
         _write(path, write)
     except OSError as error:
         reason = error.strerror or str(error)

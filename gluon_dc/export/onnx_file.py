@@ -11,6 +11,7 @@ from typing import Callable
 
 import numpy as np
 
+from ..coding.files import write_atomically
 from ..coding.wire import write_varint
 
 # Field numbers of onnx.proto, each with wire type 2: a size and that many bytes.
@@ -59,11 +60,18 @@ class OnnxModel:
         begin, graph_nbytes, graph = self._parts()
         return len(begin) + len(_GRAPH) + len(write_varint(graph_nbytes)) + graph_nbytes
 
-    def write(self, file, progress=None) -> None:
-        """Write the model to a binary file. progress(nbytes), if given, is called after each tensor.
+    def write(self, target, progress=None) -> None:
+        """Write the model to a path (the file appears whole or not at all) or into a binary file that is open.
 
-        ValueError, before anything is written, for a model of 2 GiB or more.
+        progress(nbytes), if given, is called after each tensor. ValueError, before anything is written, for a model of
+        2 GiB or more; OSError where the file cannot be written.
         """
+        if hasattr(target, "write"):
+            self._write(target, progress)
+        else:
+            write_atomically(target, lambda file: self._write(file, progress))
+
+    def _write(self, file, progress):
         begin, graph_nbytes, graph = self._parts()
         if self.nbytes > MAX_NBYTES:
             raise ValueError(f"the ONNX file would have {self.nbytes:,} bytes, and its format ends at {MAX_NBYTES:,}: "

@@ -17,7 +17,7 @@ from .params import first_line, load_params, named_parameters
 from .pretrained import pretrained_file
 
 __all__ = ["build", "infer_shapes", "initialize", "input_shape", "layer_names", "load_params", "load_pretrained",
-           "model_names", "named_parameters", "without_gradients"]
+           "model_names", "named_parameters", "takes_photographs", "without_gradients"]
 
 # Height and width of an input where they are not 224.
 _SIDES = {"cifar_*": 32, "inceptionv3": 299, "xception*": 299, "nasnet_5_*": 331, "nasnet_6_*": 331,
@@ -148,6 +148,11 @@ def input_shape(name):
         return (1, 28, 28)
     side = next((side for pattern, side in _SIDES.items() if fnmatchcase(name, pattern)), 224)
     return (3, side, side)
+
+
+def takes_photographs(shape):
+    """Whether inputs of this shape, without the batch, are colour images: (3, height, width)."""
+    return len(shape) == 3 and shape[0] == 3
 
 
 def infer_shapes(net, shape):

@@ -6,6 +6,7 @@ import mxnet as mx
 import numpy as np
 
 from ..coding import FormatError
+from ..runtime.attributes import integers
 from ..runtime.graph import infer_shapes, read_graph
 from ..runtime.shapes import check_operators
 from .parameters import SharedWeight
@@ -23,6 +24,7 @@ _ANYWAY = {
     "Dropout": {"p": "0.5", "axes": "()", "mode": "training"}, "Concat": {"dim": "1"}, "softmax": {"axis": "-1"},
 }
 _UNUSED = {"workspace", "momentum", "cudnn_off", "cudnn_tune", "p_value"}
+_OF_TWO_AXES = ("Convolution", "Pooling")
 _UNUSED_WHEN_GLOBAL = {"kernel", "stride", "pad", "pooling_convention", "count_include_pad"}
 
 
@@ -72,10 +74,20 @@ def check_graph(text, shapes, input_shape):
         check_operators(graph)
     except FormatError:
         return
+    check_axes(graph)
     try:
         infer_shapes(graph, shapes, {graph.nodes[i].name: (1, *input_shape) for i in graph.data})
     except ValueError as error:
         raise ValueError(f"an input of shape {tuple(input_shape)} does not go through the net: {error}") from None
+
+
+def check_axes(graph):
+    """ValueError for a Graph with convolutions or pooling over one or three axes, which the runtime does not run."""
+    for node in graph.nodes:
+        axes = len(integers(node, "kernel", ())) if node.op in _OF_TWO_AXES else 0
+        if axes not in (0, 2):
+            raise ValueError(f"{node.op} {node.name!r} is {axes}-D, and gluon_dc.session runs 2-D layers only: without "
+                             "the graph (no graph=True, no --graph) the file can be written, and restored into the net")
 
 
 def _sizes(shape):

@@ -153,7 +153,7 @@ class Share(_Checked):
         8, "bits of a code: at most 2**bits - 1 centroids and 0.0", kind=int, low=1, high=8, per_layer=True,
         optional=True)
     start: str = _setting("optimal", "where k-means starts", choices=STARTS)
-    seed: int = _setting(0, "seed of the random starts", low=0)
+    seed: int = _setting(0, "seed of the random starts", low=0, high=2**32 - 1)
     epochs: int = _setting(0, "epochs of centroid training", low=0)
     learning_rate: float = _setting(1e-4, "first learning rate of the centroids", low=0)
 

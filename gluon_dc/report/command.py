@@ -1,9 +1,16 @@
 """What the scripts in tools/ and train/ share."""
 
 import argparse
+import contextlib
+import os
+import re
 import sys
-from pathlib import Path
 
+from .. import ctrl_c
+from ..coding.container import MAX_DECODED_NBYTES
+from .outputs import check_outputs
+
+NOTHING_WRITTEN = "nothing was written, an earlier file is as it was"
 NEEDS_MXNET = ("needs MXNet 1.9.1: pip install -r requirements.txt; reading a file needs none: "
                "python -m gluon_dc info FILE")
 # Module -> the package that brings it, where the two have different names.
@@ -14,63 +21,116 @@ class UsageError(ValueError):
     """A command line that asks for what cannot be: exit code 2, as argparse's own errors have."""
 
 
-def run_command(program, action, args, also=()) -> int:
+def run_command(program, action, args, also=(), interrupted="") -> int:
     """Call action(args) and return its exit code (None is 0); bad input becomes one line on stderr and exit code 1.
 
-    Bad input is what raises ValueError (FormatError among them; a UsageError has exit code 2), OSError, MemoryError or
-    one of the classes `also`; so is a package that is not installed. Ctrl-C is passed on: each script says itself what
-    it left behind.
+    Bad input is what raises ValueError (FormatError among them; a UsageError has exit code 2), OSError, MemoryError,
+    OverflowError (a number that no machine word holds) or one of the classes `also`; so is a package that is not
+    installed, or what MXNet refuses. Ctrl-C is a line with exit code 130; interrupted: what it says of the work. Output
+    into a pipe that nobody reads any more (`| head`) ends quietly with exit code 141, as a program ends that SIGPIPE
+    has killed.
     """
-    status = 1
+    ctrl_c.listen(interrupted)
     try:
-        return action(args) or 0
-    except (ValueError, OSError, MemoryError, *also) as error:
-        message = " ".join(str(error).split()) or type(error).__name__
-        status += isinstance(error, UsageError)
-    except (ModuleNotFoundError, AttributeError) as error:
-        message = what_is_missing(error)
+        code = action(args) or 0
+        _flush()
+        return code
+    except KeyboardInterrupt:
+        ctrl_c.stop_listening()
+        print(ctrl_c.line(program, interrupted), end="", file=sys.stderr)
+        return ctrl_c.STATUS
+    except BrokenPipeError:
+        _drop_output()
+        return 141
+    except (ValueError, OSError, MemoryError, OverflowError, *also) as error:
+        message = _of_mxnet(error) or " ".join(str(error).split()) or type(error).__name__
+        status = 2 if isinstance(error, UsageError) else 1
+    except (ModuleNotFoundError, AttributeError, RuntimeError) as error:
+        message, status = what_is_missing(error) or _of_mxnet(error), 1
         if message is None:
             raise
     print(f"{program}: error: {message}", file=sys.stderr)
+    with contextlib.suppress(OSError):
+        _flush()
     return status
 
 
-def image_shape(text):
-    """C,H,W as three whole numbers, for argparse."""
-    try:
-        sizes = tuple(int(size) for size in text.split(","))
-    except ValueError:
-        sizes = ()
-    if len(sizes) != 3 or min(sizes) < 1:
-        raise argparse.ArgumentTypeError(f"expected three sizes such as 3,224,224; got {text!r}")
-    return sizes
+def _of_mxnet(error):
+    """The last line of an MXNetError, which says what it is after a traceback as text; None for other errors."""
+    if type(error).__name__ != "MXNetError":  # importing it to ask would take seconds
+        return None
+    return f"MXNet: {(str(error).strip() or 'an error without a message').splitlines()[-1].removeprefix('MXNetError: ')}"
 
 
-def check_json(parser, path, inputs=()) -> None:
-    """End in a usage error for a --json file that could not be written, or that is one of the files to read."""
-    if not path:
+def _flush():
+    """Write out what was printed: when the process ends it would be too late to tell of an error."""
+    if sys.stdout is None:  # closed by the caller (>&-): then nothing is printed
         return
-    target = Path(path).absolute()
-    if target.is_dir():
-        parser.error(f"--json {path}: is a folder, expected a file to write")
-    if not target.parent.is_dir():
-        parser.error(f"--json {path}: its folder does not exist")
-    for name in inputs:
-        if name and target.resolve() == Path(name).absolute().resolve():
-            parser.error(f"--json {path}: is the file to read; give another name")
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _drop_output()
+        raise OSError(f"the output could not be written: {error.strerror or error}") from None
+
+
+def _drop_output():
+    # Python writes what is left when the process ends, and is not to fail then.
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def run_training(program, action, args, goes_on) -> int:
-    """`run_command` for work that is gone on with: Ctrl-C says that the same command goes on `goes_on`, exit code 130.
+    """`run_command` for work that is gone on with: Ctrl-C says that the same command goes on `goes_on`.
 
     ArithmeticError (a loss that is not finite) and RuntimeError (a file that does not decode to its weights; MXNet's
     own errors) are one line too.
     """
+    return run_command(program, action, args, (ArithmeticError, RuntimeError), f"the same command goes on {goes_on}")
+
+
+def command_parser(program, text) -> argparse.ArgumentParser:
+    """The parser of a script whose docstring is the text of its --help, as it stands there."""
+    return argparse.ArgumentParser(prog=program, description=text,
+                                   formatter_class=argparse.RawDescriptionHelpFormatter)
+
+
+def add_file(parser, text="a .gdc file of any version") -> None:
+    """FILE and --max-decoded-nbytes, for commands that read one .gdc file."""
+    parser.add_argument("file", metavar="FILE", help=text)
+    parser.add_argument("--max-decoded-nbytes", type=count, metavar="N", default=MAX_DECODED_NBYTES,
+                        help="refuse a file whose tensors would take more bytes (default: %(default)s)")
+
+
+def input_shape(text):
+    """The shape of one input, C,H,W or as many sizes as the net takes, for argparse: a tuple of whole numbers."""
+    sizes = [size.strip() for size in text.split(",")]
+    if len(sizes) > 4 or not all(re.fullmatch("[1-9][0-9]{0,6}", size) for size in sizes):
+        raise argparse.ArgumentTypeError(f"expected sizes such as 3,224,224; got {text!r}")
+    return tuple(map(int, sizes))
+
+
+def count(text):
+    """A whole number from 1 on, for argparse."""
+    if not re.fullmatch(r"0*[1-9][0-9]{0,17}", text):
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1 on; got {text!r}")
+    return int(text)
+
+
+def seed(text):
+    """A whole number from 0 to 2**32 - 1, for argparse: NumPy and MXNet take no others."""
+    if not re.fullmatch("[0-9]{1,10}", text) or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 0 to {2**32 - 1}; got {text!r}")
+    return int(text)
+
+
+def check_json(parser, path, inputs=()) -> None:
+    """End in a usage error for a --json file that could not be written, or that is one of the files to read."""
     try:
-        return run_command(program, action, args, (ArithmeticError, RuntimeError))
-    except KeyboardInterrupt:
-        print(f"\nstopped: the same command goes on {goes_on}", file=sys.stderr)
-        return 130
+        check_outputs([("--json", path)], [("the file to read", name) for name in inputs if name])
+    except ValueError as error:
+        parser.error(str(error))
 
 
 def what_is_missing(error) -> str | None:

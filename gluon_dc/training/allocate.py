@@ -14,8 +14,8 @@ from ..coding import CodedTensor, pack, share
 from ..data import half
 from ..data.progress import progress_bar, progress_steps
 from ..nn import compress
+from ..report.outputs import check_apart
 from .evaluate import accuracy, count_hits
-from .folders import check_apart
 from .reconstruct import ReconstructedChange, input_moments
 from .sensitivity import changed, measure, probe, pruned, write_record
 from .sensitivity_run import identity

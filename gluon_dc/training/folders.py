@@ -4,6 +4,18 @@ import os
 from contextlib import contextmanager
 from pathlib import Path
 
+from ..report.outputs import check_folder
+
+
+def mnist_folder(given, name, dataset):
+    """The Path of a run's folder: the one that was given, else runs/NAME, with the data's name where it is not MNIST.
+
+    ValueError where it cannot be written.
+    """
+    folder = given or Path("runs") / (name if dataset.name == "mnist" else f"{name}-{dataset.name}")
+    check_folder("--output-dir", folder)
+    return Path(folder)
+
 
 @contextmanager
 def locked(folder):
@@ -17,24 +29,3 @@ def locked(folder):
                          "--output-dir") from None
     finally:
         os.close(descriptor)
-
-
-def check_apart(outputs, inputs=()):
-    """Raise ValueError where a file to write is also another one to write, or one to read.
-
-    outputs, inputs: pairs (what it is, path), path None for none; links are followed, and nothing need exist.
-    """
-    seen = [(what, path) for what, path in inputs if path is not None]
-    for what, path in outputs:
-        if path is None:
-            continue
-        other = next((known for known, found in seen if _is_same(path, found)), None)
-        if other:
-            raise ValueError(f"{path}: {what} is the same file as {other}: give another name")
-        seen.append((what, path))
-
-
-def _is_same(one, other):
-    one, other = Path(one), Path(other)
-    # Hard links and file systems that ignore case have one file under two names.
-    return one.resolve() == other.resolve() or one.exists() and other.exists() and one.samefile(other)

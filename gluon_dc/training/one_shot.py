@@ -15,6 +15,7 @@ from ..coding.files import write_atomically
 from ..models import zoo
 from ..models.pretrained import pretrained_file
 from ..models.synthetic import SYNTHETIC, draw_weights
+from ..nn.graph import check_axes
 from ..nn.patterns import resolve
 from ..nn.walk import WeightedLayer, plain_parameters
 from ..report.tables import Table, count
@@ -162,6 +163,7 @@ def graph_of(net, model, input_shape=None):
     text = nn.graph_of(net, shape)
     shapes = {name: tuple(parameter.shape) for name, parameter in plain_parameters(net, ready=False).items()}
     graph = read_graph(text, shapes)
+    check_axes(graph)
     infer_shapes(graph, shapes, {graph.nodes[i].name: (1, *shape) for i in graph.data})
     return text
 

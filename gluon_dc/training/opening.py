@@ -1,7 +1,7 @@
 """A net with its weights, from what a command line names."""
 from dataclasses import dataclass, field
 
-from ..coding import CompressedModel, load
+from ..coding import CompressedModel, FormatError, load
 from ..data import preprocessing_for, preprocessing_named
 from ..models import caffe_alexnet, zoo
 from ..models.synthetic import SYNTHETIC
@@ -84,7 +84,11 @@ def _from_gdc(name, path, classes):
     stored = _outputs(model)
     if classes is None and stored is not None and stored != _outputs_of_net(net):
         net = zoo.build(name, stored)
-    return OpenedNet(restore(model, net), name, str(path), model.metadata, model)
+    try:
+        restore(model, net)
+    except ValueError as error:
+        raise FormatError(f"{path}: is not a file of {name}, or of another number of classes: {error}") from None
+    return OpenedNet(net, name, str(path), model.metadata, model)
 
 
 def _stored_name(path, model):

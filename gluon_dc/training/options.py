@@ -1,7 +1,24 @@
 """Command-line options for the fields of a settings record, the same in all training scripts."""
 import argparse
+from contextlib import contextmanager
 
+from ..report.command import UsageError
 from .settings import parse_per_layer
+
+
+def add_mnist_option(parser):
+    """--data-dir."""
+    parser.add_argument("--data-dir", metavar="DIR", help="folder with MNIST's four IDX files (default: "
+                        "$GLUON_DC_DATA, else ~/.mxnet/datasets/mnist, else a download)")
+
+
+@contextmanager
+def usage():
+    """A ValueError inside, about settings that cannot be, is a UsageError."""
+    try:
+        yield
+    except ValueError as error:
+        raise UsageError(error) from None
 
 
 def add_setting(parser, item, shown):

@@ -6,6 +6,7 @@ from ..coding import STARTS
 NETWORKS = ("lenet-300-100", "lenet-5")
 # Word for a schedule that is accepted -> the one that is kept; an earlier version knew "cubic" only.
 SCHEDULE_SYNONYMS = {"cubic": "gradual"}
+MAX_SEED = 2**32 - 1  # the largest that NumPy takes
 
 
 def setting(default, text, choices=None, low=None, high=float("inf"), below=float("inf"), whole=False):
@@ -26,7 +27,7 @@ class StageSettings:
     """
 
     seed: int = setting(0, "seed of the initial weights, the order of the images and how they are varied",
-                        low=0)
+                        low=0, high=MAX_SEED)
     threads: int = setting(1, "OpenMP threads; the same seed gives the same bits at the same number "
                               "only", low=1)
     batch_size: int = setting(512, "images a step", low=1)

@@ -19,10 +19,10 @@ from ..models import zoo
 from ..nn import calibration, compress, curvatures, error_feedback, sequence, unwrap, weighted_layers
 from ..nn.calibrated import loss_nats, on_grids, price_for, put
 from ..nn.calibration import can_be_calibrated
-from ..nn.error_feedback import Curvature
+from ..nn.error_feedback import MAX_WIDTH, Curvature
 from ..nn.parameters import assign
 from ..nn.sequence import share_in_sequence
-from .folders import check_apart
+from ..report.outputs import check_apart
 from .sensitivity import divergence
 from .shrink_work import images_digest, layer_arrays, layers_of, read_work, work_path, write_work
 
@@ -34,6 +34,8 @@ NEAR, MARGIN = 0.002, 0.005
 # A file that is smaller than the target by no more than this share is near enough.
 CLOSE = 0.0015
 TRIES, THOROUGH_TRIES = 8, 3
+# Of thorough tries, if they are asked for: what each takes beside the output is a megabyte.
+MAX_TRIES = 99
 # File sizes fall by about this share of themselves for a price e times as high: where the search begins.
 FIRST_PRICE, SLOPE = 1e-7, 0.12
 
@@ -130,28 +132,31 @@ def thorough(bench, curvature_of, bits, args, identity, price, slope):
     slope: share of the bytes that a price e times as high saves. Every try is kept beside the output.
     """
     tries, target = [], args.target_bytes
-    for number in range(THOROUGH_TRIES if target else 1):
-        path = work_path(args.output, layer_files()[number])
-        shared = in_sequence(bench, curvature_of, price, bits, {**identity, "price": price}, path)
+    for number in range((args.tries or THOROUGH_TRIES) if target else 1):
+        path = work_path(args.output, layer_files(number + 1)[number])
+        shared = in_sequence(bench, curvature_of, price, bits, {**identity, "price": price, "width": args.width}, path,
+                             args.width)
         model, found = bench.model(shared)
         tries.append(Try(price, shared, model, len(model.dumps()), found))
-        if target and not target * (1 - CLOSE) <= tries[-1].nbytes <= target:
-            slope = _slope({one.price: one.nbytes for one in tries}) or slope
-            price *= float(np.exp(np.clip(np.log(tries[-1].nbytes / (target * (1 - CLOSE / 2))) / slope, -1, 1)))
+        if not target or target * (1 - CLOSE) <= tries[-1].nbytes <= target:
+            if not args.tries:
+                break
         else:
-            break
+            slope = _slope({one.price: one.nbytes for one in tries}) or slope
+        price *= float(np.exp(np.clip(np.log(tries[-1].nbytes / (target * (1 - CLOSE / 2))) / slope, -1, 1)))
     return tries
 
 
-def layer_files():
-    """What the files are called that the tries are kept in."""
-    return ["layers", *(f"layers-{number}" for number in range(2, THOROUGH_TRIES + 1))]
+def layer_files(tries):
+    """What the files are called that so many tries are kept in."""
+    return ["layers", *(f"layers-{number}" for number in range(2, tries + 1))]
 
 
 def best_of(tries, target):
-    """The largest of the Tries that is not above the target in bytes; the smallest where all are."""
+    """Of the Tries that are not above the target in bytes that of the least divergence on the calibration images; the
+    smallest where all are above."""
     fitting = [one for one in tries if not target or one.nbytes <= target]
-    return max(fitting, key=lambda one: one.nbytes) if fitting else min(tries, key=lambda one: one.nbytes)
+    return min(fitting, key=lambda one: one.divergence_nats) if fitting else min(tries, key=lambda one: one.nbytes)
 
 
 def check(args):
@@ -160,13 +165,15 @@ def check(args):
                         ("--target-bytes", args.target_bytes)):
         if value is not None and not 0 < value < np.inf:
             raise ValueError(f"{what} must be above 0, got {value:g}")
-    if args.batch_size < 1:
-        raise ValueError(f"--batch-size must be at least 1, got {args.batch_size}")
-    if not Path(args.output).absolute().parent.is_dir():
-        raise FileNotFoundError(f"{args.output}: there is no folder {Path(args.output).absolute().parent}: make it "
-                                "first")
+    for what, value, most in (("--batch-size", args.batch_size, np.inf), ("--width", args.width, MAX_WIDTH),
+                              ("--tries", args.tries, MAX_TRIES)):
+        if value is not None and not 1 <= value <= most:
+            raise ValueError(f"{what} must be {'at least 1' if value < 1 else f'at most {most}'}, got {value}")
+    if args.tries and not args.target_bytes:
+        raise ValueError("--tries goes with --target-bytes: nothing else is tried more than once")
     outputs = [("-o", args.output), ("the record, beside -o,", Path(args.output).with_suffix(".json"))]
-    outputs += [(f"the {what}, beside -o,", work_path(args.output, what)) for what in ("curvature", *layer_files())]
+    kept = ["curvature", *layer_files(args.tries or THOROUGH_TRIES)]
+    outputs += [(f"the {what}, beside -o,", work_path(args.output, what)) for what in kept]
     check_apart(outputs, [("--gdc", args.gdc), ("--params", args.params), ("--data", args.data),
                           ("--class-list", args.class_list)])
 
@@ -202,7 +209,8 @@ def identity_of(opened, sets, args, bench):
     settings = [calibration.INPUT_DAMPING, calibration.OUTPUT_DAMPING, calibration.LAST_DAMPING,
                 calibration.LAST_WEIGHT, calibration.EVEN_CLASSES, calibration.POSITIONS_PER_IMAGE,
                 sequence.TARGET_DAMPING, sequence.POSITIONS_PER_IMAGE, error_feedback.STEP_RATIO,
-                error_feedback.PASSES, error_feedback.PRIOR_COUNT, error_feedback.PRIOR_CODES, args.batch_size]
+                error_feedback.REACH, error_feedback.SWEEPS, error_feedback.MAX_WORK, error_feedback.PRIOR_COUNT,
+                error_feedback.PRIOR_CODES, args.batch_size]
     return {"format": FORMAT, "settings": settings, "weights_digest": weights_digest(bench.original),
             "images": images_digest(sets), "seed": args.seed,
             "preprocessing": opened.preprocessing(args.preprocessing).describe()}
@@ -242,7 +250,7 @@ def first_price(bench, curvature_of, bits, args):
     return min(points, key=lambda one: abs(points[one] / goal - 1)), slope
 
 
-def in_sequence(bench, curvature_of, price, bits, identity, path):
+def in_sequence(bench, curvature_of, price, bits, identity, path, width):
     """{name: GridShared}, layer after layer, each kept at `path` as soon as it is there."""
     arrays = read_work(path, identity) or {}
     done = layers_of(arrays, bits)
@@ -253,7 +261,8 @@ def in_sequence(bench, curvature_of, price, bits, identity, path):
             arrays.update(layer_arrays(name, shared))
             write_work(path, identity, arrays)
             progress(1)
-        return share_in_sequence(bench.net, bench.batches, curvature_of, price, bits, identity["seed"], done, keep)
+        return share_in_sequence(bench.net, bench.batches, curvature_of, price, bits, identity["seed"], done, keep,
+                                 width)
 
 
 def layer_record(shared):

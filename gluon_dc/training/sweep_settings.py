@@ -2,7 +2,7 @@
 from dataclasses import asdict, dataclass, fields, replace
 
 from ..coding import STARTS
-from .settings import NETWORKS, setting
+from .settings import MAX_SEED, NETWORKS, setting
 
 EXPERIMENTS = {
     "compression": "test error against file size for pruning alone, sharing alone, both, and truncated SVD (Fig. 6)",
@@ -23,7 +23,8 @@ class SweepSettings:
 
     experiment: str = setting("compression", "the experiment", choices=tuple(EXPERIMENTS))
     network: str = setting("lenet-300-100", "the network", choices=NETWORKS)
-    seed: int = setting(0, "seed of the initial weights, the order of the images and the random starts", low=0)
+    seed: int = setting(0, "seed of the initial weights, the order of the images and the random starts", low=0,
+                        high=MAX_SEED)
     threads: int = setting(1, "OpenMP threads; the same seed gives the same bits at the same number only", low=1)
     batch_size: int = setting(512, "images a step", low=1)
     shift: int = setting(1, "training images are moved by up to this many pixels, 0 leaves them", low=0, high=14)

@@ -4,7 +4,7 @@ from importlib import resources
 from pathlib import Path
 
 from ...recipes.records import EFFORTS, check_value
-from ..settings import NETWORKS
+from ..settings import MAX_SEED, NETWORKS
 
 # Version of what is done with the settings: with another one, equal settings give other results.
 METHOD = 1
@@ -31,11 +31,11 @@ class SmallSettings:
 
     network: str = _key("lenet-300-100", "the network", choices=NETWORKS)
     note: str = _key("", "what the recipe is for")
-    seed: int = _key(0, "seed of the initial weights and of the order of the images", low=0)
+    seed: int = _key(0, "seed of the initial weights and of the order of the images", low=0, high=MAX_SEED)
     threads: int = _key(1, "OpenMP threads; the same seed gives the same bits at the same number only", low=1)
 
     pool_copies: int = _key(12, "varied copies of the training images, one an epoch in turn", low=1)
-    pool_seed: int = _key(123, "seed of the pool", low=0)
+    pool_seed: int = _key(123, "seed of the pool", low=0, high=MAX_SEED)
     pool_shift: float = _key(1.5, "an image is moved by up to this many pixels either way", low=0)
     pool_rotation: float = _key(8.0, "turned by up to this many degrees", low=0)
     pool_scale: float = _key(0.08, "scaled by up to this share", low=0, below=1)
@@ -44,7 +44,7 @@ class SmallSettings:
     pool_sigma: float = _key(4.0, "how smoothly it is bent: sigma of a Gaussian in pixels", low=0.1)
     pool_fields: int = _key(1500, "different ways of bending", low=1)
 
-    teacher_seed: int = _key(7, "seed of the teacher", low=0)
+    teacher_seed: int = _key(7, "seed of the teacher", low=0, high=MAX_SEED)
     teacher_epochs: int = _key(8, "epochs of the teacher", low=1)
     teacher_rate: float = _key(3e-3, "its first learning rate; it falls to 0 as a cosine", low=0)
     teacher_batch_size: int = _key(128, "images a step of it", low=1)
