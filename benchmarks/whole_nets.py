@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from whole_net_libraries import MAKERS, gluon_net, missing_packages, without_torch  # noqa: E402
 
-OURS, INEXACT = "ours, session", ("MXNet int8",)
+OURS, INEXACT = "ours, session", ("ours, int8", "MXNet int8")
 NETS = ("alexnet", "vgg16", "squeezenet1.0", "lenet-5")
 TOLERANCE = 1e-3
 LEAST_SECONDS = 0.02  # of calls of each contender in a turn

@@ -2,13 +2,22 @@
 import argparse
 import sys
 
-from .coding import load, weights_digest
-from .report.command import run_command
+_PROGRAM = "python -m gluon_dc"
 
 
 def main(argv=None):
     """Entry point; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m gluon_dc", description=__doc__.partition(": ")[2])
+    try:
+        # Modules are imported within: Ctrl-C meanwhile (a second, or a minute where kernels are compiled) is one line.
+        return _run(argv)
+    except KeyboardInterrupt:
+        print(f"{_PROGRAM}: interrupted", file=sys.stderr)
+        return 130
+
+
+def _run(argv):
+    from .report.command import run_command
+    parser = argparse.ArgumentParser(prog=_PROGRAM, description=__doc__.partition(": ")[2])
     commands = parser.add_subparsers(dest="command", required=True)
     for name, text in (("info", "print the size report of a file"),
                        ("digest", "print the SHA-256 of the decoded weights: equal on every machine "
@@ -18,19 +27,17 @@ def main(argv=None):
     text = "say what is in photographs, by a file with a graph; needs Pillow"
     _add_classify(commands.add_parser("classify", help=text, description=text))
     arguments = parser.parse_args(argv)
-    try:
-        return run_command(parser.prog, _COMMANDS[arguments.command], arguments)
-    except KeyboardInterrupt:
-        print(f"{parser.prog}: interrupted", file=sys.stderr)
-        return 130
+    return run_command(parser.prog, _COMMANDS[arguments.command], arguments)
 
 
 def _info(arguments):
+    from .coding import load
     from .report import size_report
     print(size_report(load(arguments.file)))
 
 
 def _digest(arguments):
+    from .coding import load, weights_digest
     print(weights_digest(load(arguments.file).decode()))
 
 

@@ -61,11 +61,17 @@ def preprocessor(net, name=None, invert=False):
     """Function from an image (uint8 (h, w, 3)) to an input of the net, float32 (1, c, h, w).
 
     By the preprocessing of this name, else by the one in the net's metadata, else by GluonCV's for the network; nets of
-    one channel get the image in grey, brought to size, as numbers 0..1.
+    one channel get the image in grey, brought to size, as numbers 0..1. ValueError for an option that does not apply.
     """
     shape = net.input_shape
     if shape is not None and len(shape) == 3 and shape[0] == 1:
+        if name is not None:
+            raise ValueError("--preprocessing is for nets of colour images; this one takes grey ones, of shape "
+                             f"{shape}")
         return lambda image: grey_input(image, shape[1:], invert)
+    if invert:
+        raise ValueError("--invert is for nets of grey images; this one takes "
+                         + ("images in colour" if shape is None else f"inputs of shape {shape}"))
     if shape is not None and (len(shape) != 3 or shape[0] != 3):
         raise ValueError(f"takes inputs of shape {shape}, which no image has: use gluon_dc.session(FILE).run(x)")
     name = name or net.metadata.get("preprocessing")

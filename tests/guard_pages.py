@@ -3,6 +3,7 @@
 import ctypes
 import mmap
 import sys
+from itertools import product
 
 import numpy as np
 
@@ -31,7 +32,7 @@ def flush(values):
 
 
 def convolutions(rng):
-    """(kernel (out, in / groups, kh, kw), shape of x, geometry): those whose last registers reach far beyond a plane."""
+    """(kernel (out, in / groups, kh, kw), shape of x, geometry): where last registers reach far beyond a plane."""
     from gluon_dc.runtime import Geometry
     yield (2, 1, 2, 2), (1, 1, 65, 32), Geometry((5, 1), (1, 2))
     yield (4, 1, 3, 3), (1, 4, 80, 80), Geometry((1, 1), (36, 36), (36, 36), 4)
@@ -44,6 +45,8 @@ def convolutions(rng):
         size = [least + int(rng.integers(0, 40)) for _ in range(2)]
         yield ((outputs, inputs // groups, kernel, kernel), (int(rng.integers(1, 3)), inputs, *size),
                Geometry((stride, stride), (pad, pad), (dilate, dilate), groups))
+    for kernel, stride, size in product((3, 5), (1, 2), ((1, 1), (7, 7), (9, 40), (33, 64))):
+        yield (4, 1, kernel, kernel), (2, 2, *size), Geometry((stride, stride), (kernel // 2, kernel // 2), groups=2)
 
 
 def main():
@@ -56,8 +59,9 @@ def main():
     for kernel, shape, geometry in convolutions(rng):
         codebook = np.concatenate([[0], rng.standard_normal(7)]).astype(np.float32)
         coded = CodedTensor(codebook, (rng.integers(0, 8, kernel) * (rng.random(kernel) < 0.6)).astype(np.uint8))
-        x = rng.standard_normal(shape).astype(np.float32)
-        found = [CONV_FORMS[name].build(coded, geometry).apply(x) for name in CONV_FORMS]
+        # Kernels may read what lies before an array, never what lies behind its last register; they write neither.
+        x, bias = flush(rng.standard_normal(shape).astype(np.float32)), rng.standard_normal(kernel[0], np.float32)
+        found = [CONV_FORMS[name].build(coded, geometry).apply(x, bias, most=2) for name in CONV_FORMS]
         assert np.allclose(*found, rtol=1e-4, atol=1e-4), (kernel, shape, geometry)
     print("touched nothing")
 

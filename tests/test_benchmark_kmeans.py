@@ -30,3 +30,13 @@ def test_a_tiny_run_measures_ours_and_scikit_learn(tmp_path, capsys):
 def test_without_scikit_learn(capsys):
     main(["--size", "100", "--centroids", "3", "--scikit-size", "0", "--threads", "1", "--starts", "linear"])
     assert "scikit" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words, message", [
+    (["--json", "no/such/x.json"], "no/such/x.json: --json cannot be written, its folder does not exist: make it first"),
+    (["--starts", "best"], "start"),
+    (["--centroids", "0"], "0")])
+def test_bad_words_are_one_line(capsys, words, message):
+    assert main(["--size", "100", "--scikit-size", "0", "--threads", "1", "--centroids", "3", *words]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("kmeans.py: error: ") and message in error and error.count("\n") == 1

@@ -155,14 +155,46 @@ class TestAddGraph:
         assert "preprocessing" not in load("c.gdc").metadata
 
     @pytest.mark.parametrize("arguments, message", [
-        (["--model", "lenet-300-100"], "model and net are of different architectures"),
-        (["--input-shape", "3,28,28"], "expected a weight of shape (20, 3, 5, 5) for this input, got (20, 1, 5, 5)"),
+        (["--model", "lenet-300-100"], "a.gdc: is not a file of lenet-300-100, or of another number of classes: model and "
+         "net are of different architectures"),
+        (["--input-shape", "3,28,28"], "a.gdc: graph: Convolution '0': expected a weight of shape (20, 3, 5, 5) for this input, got (20, 1, 5, 5)"),
         (["--class-names", "absent.txt"], "No such file or directory: 'absent.txt'"),
-        (["--class-names", "few.txt"], "few.txt: names 2 classes, the net has 10"),
+        (["--class-names", "few.txt"], "few.txt: names 2 classes, the net has 10: one line for each"),
+        (["--class-names", "digit.jpg"], "digit.jpg: expected a text file (UTF-8) with the name of a class on every line, "
+         "got bytes that are no such text (0xff at byte 0)"),
+        (["--class-names", "gap.txt"], "gap.txt: expected a text file (UTF-8) with the name of a class on every line, got "
+         "none on line 2"),
+        (["--class-names", "/dev/zero"], "/dev/zero: expected a text file (UTF-8) with the name of a class on every line, "
+         "got more than 16,777,216 bytes"),
+        (["--class-names", "b.gdc"], "b.gdc: -o is the same file as --class-names: give another name"),
     ])
     def test_what_does_not_go_together_is_one_line(self, tmp_path, capsys, arguments, message):
         (tmp_path / "few.txt").write_text("a\nb\n")
+        (tmp_path / "gap.txt").write_text("a\n\nb\n")
+        Image.new("RGB", (9, 9)).save(tmp_path / "digit.jpg")
         assert self.add_graph.main(["a.gdc", *arguments, "-o", "b.gdc"]) == 1
         error = capsys.readouterr().err.strip().splitlines()[-1]
         assert error.startswith("add_graph.py: error: ") and message in error
         assert not os.path.exists("b.gdc")
+
+
+def test_options_that_do_not_apply_are_refused(folder, capsys):
+    grey_model().save("grey.gdc")
+    assert main(["classify", "net.gdc", "red.png", "--invert"]) == 1
+    assert capsys.readouterr().err == ("python -m gluon_dc: error: --invert is for nets of grey images; this one takes "
+                                       "inputs of shape (3, 8, 8)\n")
+    assert main(["classify", "grey.gdc", "red.png", "--preprocessing", "caffe"]) == 1
+    assert capsys.readouterr().err == ("python -m gluon_dc: error: --preprocessing is for nets of colour images; this "
+                                       "one takes grey ones, of shape (1, 4, 4)\n")
+
+
+@pytest.mark.parametrize("module", ["gluon_dc.report.command", "gluon_dc.runtime.session"])
+def test_ctrl_c_while_modules_are_imported_is_one_line(folder, module):
+    # The finder interrupts as soon as the module is asked for.
+    code = (f"import sys, runpy\nclass Finder:\n    def find_spec(self, name, *rest):\n        if name == '{module}':\n"
+            "            raise KeyboardInterrupt\nsys.meta_path.insert(0, Finder())\nsys.argv = ['gluon_dc', 'classify', "
+            "'net.gdc', 'red.png']\nrunpy.run_module('gluon_dc', run_name='__main__')")
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # the fixture has changed the folder
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
+                          env={**os.environ, "PYTHONPATH": root})
+    assert (done.returncode, done.stderr) == (130, "python -m gluon_dc: interrupted\n")

@@ -1,9 +1,14 @@
 import argparse
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
-from gluon_dc.report.command import NEEDS_MXNET, UsageError, check_json, run_command, run_training, what_is_missing
+from gluon_dc.report.command import (
+    NEEDS_MXNET, NOTHING_WRITTEN, UsageError, check_json, count, input_shape, run_command, run_training, seed,
+    what_is_missing)
 
 
 def raising(error):
@@ -33,6 +38,16 @@ def test_what_goes_wrong_is_one_line(capsys, error, code, line):
     assert capsys.readouterr().err == 2 * line
 
 
+@pytest.mark.parametrize("text, line", [
+    ('Traceback (most recent call last):\n  File "a.h", line 3\nMXNetError: Check failed: a < b (5 vs. 2) : too many',
+     "x.py: error: MXNet: Check failed: a < b (5 vs. 2) : too many\n"),
+    ("", "x.py: error: MXNet: an error without a message\n")])
+def test_what_mxnet_refuses(capsys, text, line):
+    error = type("MXNetError", (RuntimeError,), {})(text)
+    assert run_command("x.py", raising(error), None) == run_training("x.py", raising(error), None, "from here") == 1
+    assert capsys.readouterr().err == 2 * line
+
+
 def test_mxnet_beside_a_numpy_that_is_too_new_is_told_too(monkeypatch):
     monkeypatch.setattr(np, "__version__", "1.26.4")
     error = AttributeError("module 'numpy' has no attribute 'bool'", name="bool", obj=np)
@@ -41,9 +56,9 @@ def test_mxnet_beside_a_numpy_that_is_too_new_is_told_too(monkeypatch):
 
 
 @pytest.mark.parametrize("error", [
-    TypeError(), KeyboardInterrupt(), AttributeError("x"), AttributeError("x", name="boll", obj=np),
+    TypeError(), AttributeError("x"), AttributeError("x", name="boll", obj=np),
     ModuleNotFoundError("No module named 'gluon_dc.x'", name="gluon_dc.x")])
-def test_bugs_and_ctrl_c_are_passed_on(error):
+def test_bugs_are_passed_on(error):
     with pytest.raises(type(error)):
         run_command("x.py", raising(error), None)
 
@@ -51,14 +66,91 @@ def test_bugs_and_ctrl_c_are_passed_on(error):
 @pytest.mark.parametrize("error, code, line", [
     (FloatingPointError("the loss is nan"), 1, "x.py: error: the loss is nan\n"),
     (RuntimeError("does not decode"), 1, "x.py: error: does not decode\n"),
-    (KeyboardInterrupt(), 130, "\nstopped: the same command goes on from the last epoch\n"),
+    (KeyboardInterrupt(), 130, "x.py: interrupted; the same command goes on from the last epoch\n"),
 ])
 def test_training_says_more_in_a_line(capsys, error, code, line):
     assert run_training("x.py", lambda number: number, 3, "from the last epoch") == 3
     assert run_training("x.py", raising(error), None, "from the last epoch") == code
     assert capsys.readouterr().err == line
+
+
+@pytest.mark.parametrize("error", [FloatingPointError("x"), RuntimeError("x")])
+def test_errors_of_training_are_bugs_elsewhere(error):
     with pytest.raises(type(error)):
         run_command("x.py", raising(error), None)
+
+
+@pytest.mark.parametrize("what, line", [
+    ("", "x.py: interrupted\n"), (NOTHING_WRITTEN, "x.py: interrupted; nothing was written, an earlier file is as it "
+                                                   "was\n")])
+def test_ctrl_c_is_a_line(capsys, what, line):
+    assert run_command("x.py", raising(KeyboardInterrupt()), None, interrupted=what) == 130
+    assert capsys.readouterr().err == line
+
+
+def test_on_a_terminal_ctrl_c_is_a_line_of_its_own(capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    run_command("x.py", raising(KeyboardInterrupt()), None)
+    assert capsys.readouterr().err == "\nx.py: interrupted\n"
+
+
+class TestOutput:
+    """What is printed goes nowhere: a process, since its end is what matters."""
+
+    CODE = ("import sys; from gluon_dc.report.command import run_command; "
+            "sys.exit(run_command('x.py', lambda _: print('x' * {n}), None))")
+
+    def run(self, n, **options):
+        environment = {key: text for key, text in os.environ.items() if key != "PYTHONUNBUFFERED"}
+        return subprocess.run([sys.executable, "-c", self.CODE.format(n=n)], stderr=subprocess.PIPE, text=True,
+                              env=environment, **options)
+
+    @pytest.mark.parametrize("n", [1, 10**6])
+    def test_a_pipe_that_nobody_reads(self, n):
+        read, write = os.pipe()
+        os.close(read)
+        done = self.run(n, stdout=write)
+        os.close(write)
+        assert (done.returncode, done.stderr) == (141, "")
+
+    @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
+    def test_a_full_disk(self):
+        with open("/dev/full", "w") as full:
+            done = self.run(1, stdout=full)
+        assert done.returncode == 1
+        assert done.stderr == "x.py: error: the output could not be written: No space left on device\n"
+
+    def test_closed(self):
+        done = self.run(1, preexec_fn=lambda: os.close(1))
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def fails(kind, text):
+    with pytest.raises(argparse.ArgumentTypeError) as found:
+        kind(text)
+    return str(found.value)
+
+
+class TestNumbers:
+    @pytest.mark.parametrize("text, sizes", [
+        ("3,224,224", (3, 224, 224)), ("784", (784,)), ("1, 28, 28", (1, 28, 28)), ("1,2,3,4", (1, 2, 3, 4))])
+    def test_shapes(self, text, sizes):
+        assert input_shape(text) == sizes
+
+    @pytest.mark.parametrize("text", ["", "3,0,4", "3x4", "3,,4", "1,2,3,4,5", "-1", "2 2 4", "3,224,", "12345678",
+                                      "\u0663,4"])
+    def test_no_shapes(self, text):
+        assert fails(input_shape, text) == f"expected sizes such as 3,224,224; got {text!r}"
+
+    def test_counts(self):
+        assert [count("1"), count("007"), count("9" * 18)] == [1, 7, 10**18 - 1]
+        for text in ("0", "-1", "1.5", "", "1e3", "9" * 19, "x"):
+            assert fails(count, text) == f"expected a whole number from 1 on; got {text!r}"
+
+    def test_seeds(self):
+        assert [seed("0"), seed("4294967295")] == [0, 2**32 - 1]
+        for text in ("-1", "4294967296", "x", "", "9" * 30):
+            assert fails(seed, text) == f"expected a whole number from 0 to 4294967295; got {text!r}"
 
 
 class TestJsonFile:
@@ -71,11 +163,11 @@ class TestJsonFile:
         monkeypatch.chdir(tmp_path)
         (tmp_path / "net.gdc").touch()
         line = self.error("net.gdc", [None, str(tmp_path / "net.gdc")], capsys)
-        assert line == "tool: error: --json net.gdc: is the file to read; give another name"
+        assert line == "tool: error: net.gdc: --json is the same file as the file to read: give another name"
 
     def test_a_folder(self, tmp_path, capsys):
         line = self.error(str(tmp_path), [], capsys)
-        assert line == f"tool: error: --json {tmp_path}: is a folder, expected a file to write"
+        assert line == f"tool: error: {tmp_path}: --json is a folder, expected a file to write"
 
     def test_no_such_folder(self, tmp_path, capsys):
         assert "its folder does not exist" in self.error(str(tmp_path / "a" / "b.json"), [], capsys)

@@ -50,6 +50,25 @@ def test_against_a_plain_convolution(name, density, path):
     check(form, coded, geometry, inputs_of(shape, geometry, size, n=3), bias, relu=True, threads=2)
 
 
+@pytest.mark.parametrize("name", ["1x1 of many channels", "3x3", "5x3, groups", "one of everything"])
+@pytest.mark.parametrize("density", [0.35, 0])
+def test_scaled_and_clipped(name, density, path):
+    shape, geometry, size = CASES[name]
+    coded = coded_filters(shape, density)
+    form, x = DirectConv.build(coded, geometry), inputs_of(shape, geometry, size, n=2)
+    bias, scale = planes(shape[:1]), planes(shape[:1], 7)
+    scale[0] = 0
+    summed = plain_convolution(x, coded.decode(), geometry)
+    terms = plain_convolution(np.abs(x), np.abs(coded.decode()), geometry) * np.abs(scale)[:, None, None] + 1
+    for shift in (None, bias):
+        expected = summed * scale[:, None, None] + (0 if shift is None else shift[:, None, None])
+        for bounds in ({}, {"relu": True, "most": 0.5}, {"most": np.float32(-0.25)}):
+            found = form.apply(x, shift, scale=scale, **bounds)
+            clipped = np.clip(expected, 0 if "relu" in bounds else -np.inf, bounds.get("most", np.inf))
+            assert (np.abs(found - clipped) <= 1e-5 * terms).all()
+    assert np.array_equal(form.apply(x, bias, most=0.5), np.minimum(form.apply(x, bias), 0.5))
+
+
 @pytest.mark.parametrize("name", ["1x1", "3x3", "7x7, stride 2", "5x3, groups"])
 def test_every_plan_gives_the_same(name, monkeypatch):
     shape, geometry, size = CASES[name]

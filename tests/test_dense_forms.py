@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matrix_cases import SHAPES, check, coded_matrix, inputs
 
-from gluon_dc.runtime import dense, dense_kernel, run_plan, tile_plan
+from gluon_dc.runtime import dense, depthwise, run_plan, tile_plan
 from gluon_dc.runtime.dense import DenseConv, DenseMatrix
 from gluon_dc.runtime.forms import CONV_FORMS, MATRIX_FORMS, Geometry
 
@@ -26,7 +26,8 @@ def planes_for(shape, geometry, size, n=1):
 def path(request, monkeypatch):
     if request.param == "portable":
         monkeypatch.setattr(dense, "HAS_AVX512", False)
-        monkeypatch.setattr(dense_kernel, "_AT_ONCE", (1, 1, 4))
+        monkeypatch.setattr(dense, "AT_ONCE", {8: 1, 4: 1, 1: 4})
+        monkeypatch.setattr(depthwise, "HAS_AVX512", False)
     return request.param
 
 
@@ -48,6 +49,17 @@ def test_against_a_plain_convolution(name, path):
     bias = planes((shape[0],))
     check_conv(form, coded, geometry, planes_for(shape, geometry, size), bias)
     check_conv(form, coded, geometry, planes_for(shape, geometry, size, n=3), None, relu=True, threads=2)
+
+
+@pytest.mark.parametrize("name", ["1x1 of many channels", "3x3", "groups of few"])
+def test_results_are_clipped(name, path, monkeypatch):
+    monkeypatch.setattr(run_plan, "PANEL_NBYTES", 2000)  # several panels
+    shape, geometry, size = CASES[name]
+    form = DenseConv.build(coded_filters(shape, 0.8), geometry)
+    x, bias = planes_for(shape, geometry, size), planes(shape[:1])
+    plain = form.apply(x, bias)
+    assert np.array_equal(form.apply(x, bias, most=0.5), np.minimum(plain, 0.5))
+    assert np.array_equal(form.apply(x, bias, relu=True, most=np.float32(1.5)), np.clip(plain, 0, 1.5))
 
 
 def test_a_kernel_of_more_taps_than_a_panel_has_keys():

@@ -158,8 +158,7 @@ class TestTool:
     @pytest.mark.parametrize("arguments, message", [
         (["--data", "absent"], "absent: no such file or folder"),
         (["--data", "{folder}/images", "--preprocessing", "no"], "no preprocessing is named 'no'"),
-        (["--data", "{folder}/images", "--limit", "0"], "--limit must be at least 1, got 0"),
-        (["--data", "{folder}/images", "--threads", "0"], "--threads must be at least 1, got 0"),
+        (["--data", "{folder}/images", "--threads", "1025"], "--threads must be at least 1 and at most 1024, got 1025"),
         (["--data", "{folder}/images", "--classes", "4"], "give the class count"),
         (["--data", "{folder}/two.csv"], "has 2 classes, the net 3 outputs: take the net that was trained on these "
          "classes, or give the list of the net's classes in their order (--class-list)"),
@@ -172,6 +171,12 @@ class TestTool:
         code, out, err = self.run(capsys, "--model", name, "--params", folder / "tiny.params", *arguments)
         assert code == 1 and out == "" and message in err and err.count("\n") == 1
         assert err.startswith("evaluate.py: error: ")
+
+    @pytest.mark.parametrize("option", ["--limit", "--threads", "--batch-size", "--classes"])
+    def test_numbers_that_count(self, capsys, option):
+        with pytest.raises(SystemExit, match="^2$"):
+            self.run(capsys, "--gdc", "x.gdc", "--data", "x", option, "0")
+        assert f"argument {option}: expected a whole number from 1 on; got '0'" in capsys.readouterr().err
 
     def test_drawn_weights_have_no_accuracy(self, tiny, capsys):
         folder, name = tiny

@@ -66,3 +66,12 @@ def test_a_full_disk_at_any_step_leaves_the_old_file_and_says_what_to_do(tmp_pat
 def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere/model.gdc"):
         write_atomically(tmp_path / "nowhere" / "model.gdc", write(b""))
+
+
+def test_a_device_or_a_pipe_stays_what_it_is(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    for name in ("pipe", "link"):
+        with pytest.raises(OSError, match=r"A device or a pipe, expected a file: nothing was written.*: '.*" + name):
+            write_atomically(tmp_path / name, lambda file: file.write(b"new"))
+    assert (tmp_path / "pipe").is_fifo() and (tmp_path / "link").is_symlink() and len(list(tmp_path.iterdir())) == 2

@@ -1,8 +1,9 @@
-import os
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from gluon_dc.training.folders import check_apart, locked
+from gluon_dc.training.folders import locked, mnist_folder
 
 
 def test_one_at_a_time(tmp_path):
@@ -14,19 +15,14 @@ def test_one_at_a_time(tmp_path):
         pass
 
 
-def test_apart(tmp_path):
-    check_apart([("-o", tmp_path / "a"), ("--json", None)], [("--gdc", tmp_path / "b"), ("--params", None)])
+@pytest.mark.parametrize("given, name, folder", [
+    (None, "mnist", "runs/lenet"), (None, "digits", "runs/lenet-digits"), ("here", "mnist", "here")])
+def test_the_folder_of_a_run(tmp_path, monkeypatch, given, name, folder):
+    monkeypatch.chdir(tmp_path)
+    assert mnist_folder(given, "lenet", SimpleNamespace(name=name)) == Path(folder)
 
 
-@pytest.mark.parametrize("one, other", [("a", "a"), ("a", "sub/../a"), ("a", "link"), ("link", "a"), ("a", "hard"),
-                                        ("absent", "sub/../absent"), ("dangling", "absent")])
-def test_the_same_file_under_any_name(tmp_path, one, other):
-    (tmp_path / "a").write_text("a")
-    (tmp_path / "sub").mkdir()
-    (tmp_path / "link").symlink_to(tmp_path / "a")
-    (tmp_path / "dangling").symlink_to("absent")
-    os.link(tmp_path / "a", tmp_path / "hard")
-    for outputs, inputs in (([("-o", tmp_path / one)], [("--gdc", tmp_path / other)]),
-                            ([("--gdc", tmp_path / other), ("-o", tmp_path / one)], [])):
-        with pytest.raises(ValueError, match=f"{one}: -o is the same file as --gdc: give another name"):
-            check_apart(outputs, inputs)
+def test_a_folder_that_cannot_be(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match="file: --output-dir is a file, expected a folder"):
+        mnist_folder(tmp_path / "file", "lenet", SimpleNamespace(name="mnist"))

@@ -5,7 +5,7 @@ from matrix_cases import coded_matrix, inputs
 from gluon_dc.runtime import CONV_FORMS, MATRIX_FORMS, ConvForm, Geometry, MatrixForm
 from gluon_dc.runtime.forms import conv_output, conv_work, matrix_output
 from gluon_dc.runtime.pool import run_shares
-from gluon_dc.runtime.slices import run_slices, slice_parts, spread
+from gluon_dc.runtime.slices import slice_parts, slice_stages, spread
 
 
 class TestGeometry:
@@ -91,19 +91,16 @@ class TestSharing:
                                         [0, *range(5, 400, 3)]])
     @pytest.mark.parametrize("threads", [1, 2, 3, 8])
     def test_every_slice_once(self, bounds, threads):
-        seen = []
-        run_slices(lambda first, last: seen.extend(range(first, last)), np.array(bounds), 1e6, threads)
+        seen = [part for stage in slice_stages(None, (), np.array(bounds), 1e6, threads) for task in stage
+                for part in range(task.begin, task.end)]
         assert sorted(seen) == list(range(len(bounds) - 1))
 
     def test_little_work_stays_on_this_thread(self):
-        calls = []
-        run_slices(lambda *part: calls.append(part), np.arange(100), 10.0, 4)
-        assert calls == [(0, 99)]
+        assert slice_stages(None, (), np.arange(100), 10.0, 4) == [((None, (), 0, 99),)]
 
     def test_shares_are_even_in_steps(self):
-        shares, bounds = [], np.array([0, 110_000, 150_000, 190_000, 200_000])
-        run_slices(lambda *part: shares.append(part), bounds, 5.0, 2)
-        assert sorted(shares) == [(0, 1), (1, 4)]
+        (stage,) = slice_stages(None, (), np.array([0, 110_000, 150_000, 190_000, 200_000]), 5.0, 2)
+        assert [(task.begin, task.end) for task in stage] == [(0, 1), (1, 4)]
 
     def test_an_error_in_any_share_is_raised(self):
         def fail(begin, end):

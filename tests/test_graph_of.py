@@ -169,6 +169,20 @@ class TestInputShape:
         with pytest.raises(ValueError, match=r"input_shape is a tuple of whole numbers from 1 on, such as"):
             graph_of(net, shape)
 
+    @pytest.mark.parametrize("layer, shape, what", [
+        (gluon.nn.Conv1D(4, 3, in_channels=2), (2, 9), "Convolution '0' is 1-D"),
+        (gluon.nn.Conv3D(4, 3, in_channels=2), (2, 9, 9, 9), "Convolution '0' is 3-D"),
+        (gluon.nn.MaxPool1D(2), (2, 9), "Pooling 'pooling_1' is 1-D")])
+    def test_layers_of_other_than_two_axes(self, layer, shape, what):
+        net = gluon.nn.HybridSequential()
+        net.add(layer)
+        net.initialize()
+        message = (f"^{what}, and gluon_dc.session runs 2-D layers only: without the graph .no graph=True, no --graph. the "
+                   "file can be written, and restored into the net$")
+        with pytest.raises(ValueError, match=message):
+            dc.compress(net, graph=True, input_shape=shape)
+        assert dc.compress(net).graph is None and dc.compress(net, graph=True).graph is not None
+
     def test_a_shape_that_the_net_does_not_take(self):
         net = gluon.nn.HybridSequential()
         net.add(gluon.nn.Dense(2, in_units=4))

@@ -105,7 +105,7 @@ def test_an_interrupted_run_ends_with_the_same_bytes(finished, bugs, tmp_path, m
     with monkeypatch.context() as patch:
         patch.setattr(stages, "_epoch", interrupted)
         assert imagenet.main(command(bugs, tmp_path, "--no-figures")) == 130
-    assert "stopped: the same command goes on" in capsys.readouterr().err
+    assert "interrupted; the same command goes on" in capsys.readouterr().err
     assert imagenet.main(command(bugs, tmp_path, "--no-figures")) == 0
     assert json.loads((tmp_path / "result.json").read_text())["file"] == finished[1]["file"]
 

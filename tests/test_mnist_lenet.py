@@ -118,7 +118,7 @@ def test_stopped_in_the_middle_it_goes_on(nowhere):
         found, errors = run_until(kind, SCRIPT, command, saves, environment)
         assert found == status and progress.exists() and not (out / "model.gdc").exists(), errors[-2000:]
         assert "Traceback" not in errors
-        assert ("stopped: the same command goes on" in errors) == (kind == signal.SIGINT)
+        assert ("interrupted; the same command goes on" in errors) == (kind == signal.SIGINT)
     assert mnist_lenet.main(command) == 0
     stages = json.loads((out / "result.json").read_text())["stages"]
     assert [len(stage["epochs"]) for stage in stages] == [2, 6, 1, 0]

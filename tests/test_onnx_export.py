@@ -1,10 +1,12 @@
 """gluon_dc.export's ONNX modules and tools/export_onnx.py: onnxruntime beside MXNet and beside our own runtime."""
 
+import io
 import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 from report_inputs import exit_code, load_tool, one_error_line
 
 from gluon_dc.coding import CodedTensor, CompressedModel, FormatError, pack, pack_group, unpack
@@ -366,7 +368,7 @@ class TestErrors:
         huge = OnnxModel(proto, (Tensor("w", "float32", (2**29,), lambda: None),))
         assert huge.nbytes > 2**31
         with pytest.raises(ValueError, match="the ONNX file would have 2,147,48.* take the compact form"):
-            huge.write(None)
+            huge.write(io.BytesIO())
 
 
 def test_differences_and_sizes(tmp_path):
@@ -412,12 +414,14 @@ class TestTheTool:
             raise KeyboardInterrupt
         monkeypatch.setattr(export_tool, "differences", stop)
         assert export_tool.main([str(gdc), "-o", str(gdc.parent / "o.onnx"), "--check", "random"]) == 130
-        assert capsys.readouterr().err == f"\nstopped: {gdc.parent / 'o.onnx'} is as it was\n"
+        assert capsys.readouterr().err == (
+            "export_onnx.py: interrupted; nothing was written, an earlier file is as it was\n")
         assert [path.name for path in gdc.parent.iterdir()] == ["m.gdc"]
 
-    @pytest.mark.parametrize("output, message", [("no/such/o.onnx", "nothing was written"),
-                                                 ("m.gdc", "m.gdc: -o is the same file as the file to read")])
+    @pytest.mark.parametrize("output, message", [("no/such/o.onnx", "no/such/o.onnx: -o cannot be written, its folder does not exist"),
+                                                 ("m.onnx", "m.onnx: -o is the same file as the file to read")])
     def test_bad_outputs_are_one_line(self, gdc, capsys, output, message):
+        gdc = gdc.rename(gdc.with_suffix(".onnx"))
         before = gdc.read_bytes()
         assert export_tool.main([str(gdc), "-o", str(gdc.parent / output)]) == 1
         assert message in one_error_line(capsys.readouterr().err, "export_onnx.py")
@@ -426,7 +430,8 @@ class TestTheTool:
     def test_a_file_without_a_graph(self, gdc, capsys):
         small_net(graph=None).save(gdc)
         assert export_tool.main([str(gdc), "-o", str(gdc.parent / "o.onnx")]) == 1
-        assert "the file has no graph" in one_error_line(capsys.readouterr().err, "export_onnx.py")
+        message = one_error_line(capsys.readouterr().err, "export_onnx.py")
+        assert message.startswith(f"{gdc}: the file has no graph") and "add_graph.py" in message
 
     def test_a_missing_package(self, gdc, capsys, monkeypatch):
         monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
@@ -436,5 +441,31 @@ class TestTheTool:
 
     def test_usage(self, gdc, capsys):
         assert exit_code(export_tool, "--help") == 0 and "(default: 4294967296)" in capsys.readouterr().out
-        assert export_tool.main([str(gdc), "-o", str(gdc.parent / "o.onnx"), "--input-shape", "3,x"]) == 2
-        assert "--input-shape: expected numbers" in one_error_line(capsys.readouterr().err, "export_onnx.py")
+        assert exit_code(export_tool, str(gdc), "-o", "o.onnx", "--input-shape", "3,x") == 2
+        assert "--input-shape: expected sizes such as 3,224,224; got '3,x'" in capsys.readouterr().err
+
+    @pytest.mark.parametrize("name, got", [("o.txt", "'.txt'"), ("onnx", "'nothing'")])
+    def test_a_name_that_does_not_say_what_it_is(self, gdc, capsys, name, got):
+        assert export_tool.main([str(gdc), "-o", name]) == 2
+        message = one_error_line(capsys.readouterr().err, "export_onnx.py")
+        assert message == f"{name}: a name must end in .onnx, got {got}; weights alone: tools/export_weights.py"
+
+    def test_options_in_any_order_and_more_than_one_check(self, gdc, capsys):
+        Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(gdc.parent / "a.png")
+        out, image = str(gdc.parent / "o.onnx"), str(gdc.parent / "a.png")
+        assert export_tool.main(["--check", "random", str(gdc), "-o", out]) == 0
+        assert "over 4 inputs" in capsys.readouterr().out
+        assert export_tool.main(["--check", "absent.png", str(gdc), "-o", out]) == 1
+        assert "absent.png" in one_error_line(capsys.readouterr().err, "export_onnx.py")
+        assert export_tool.main(["-o", out, "--check", "random", "--check", image, str(gdc)]) == 1
+        message = one_error_line(capsys.readouterr().err, "export_onnx.py")
+        assert message.startswith(f"{gdc}: takes inputs of shape (2, 8, 8), which no image has")
+
+    def test_a_path_or_an_open_file(self, tmp_path):
+        model, buffer = to_onnx(small_net()), io.BytesIO()
+        model.write(buffer)
+        model.write(tmp_path / "a.onnx")
+        model.write(str(tmp_path / "b.onnx"))
+        assert buffer.getvalue() == (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
+        with pytest.raises(OSError, match="nothing was written"):
+            model.write(tmp_path / "absent" / "c.onnx")

@@ -207,7 +207,7 @@ class TestRecords:
         (lambda: Prune(sparsity={1: 0.5}), "sparsity: a layer pattern is a text such as features.0 or *, got 1"),
         (lambda: Prune(sparsity=True), "sparsity: expected a number of at least 0 and below 1, or a mapping of layer "
          "patterns to such, or null, got True"),
-        (lambda: Share(bits=None, seed=None), "seed: expected a whole number of at least 0, got None"),
+        (lambda: Share(bits=None, seed=None), "seed: expected a whole number of at least 0 and at most 4294967295, got None"),
         (lambda: Training(batch_size=0), "batch_size: expected a whole number of at least 1, got 0"),
         (lambda: Code(rel_bits=4, coder="context"), "rel_bits: the context coder stores no gaps, so give no "
          "rel_bits, or another coder"),

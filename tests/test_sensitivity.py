@@ -231,7 +231,7 @@ class TestTool:
     def test_bad_input(self, tiny, capsys):
         folder, name = tiny
         for arguments, message in [(["--sparsities", "2"], "sparsity 2.0"), (["-o", "x", "--budget", "-1"], "--budget"),
-                                   (["-o", folder / "no" / "x.gdc"], "no/x.gdc: there is no folder")]:
+                                   (["-o", folder / "no" / "x.gdc"], "no/x.gdc: -o cannot be written, its folder does not exist")]:
             code, _, err = self.run(capsys, folder, name, *arguments)
             assert code == 1 and message in err and err.count("\n") == 1
         with pytest.raises(SystemExit):

@@ -1,5 +1,6 @@
 """gluon_dc.session: a file runs without MXNet, and gives what the net gives."""
 
+import copy
 import json
 import subprocess
 import sys
@@ -313,5 +314,43 @@ class TestArguments:
             dc.session(dense_model(), force=3)
 
     def test_no_memory(self):
-        with pytest.raises(ValueError, match="max_nbytes must be above 0, got -1"):
+        with pytest.raises(ValueError, match="max_nbytes must be a number above 0, got -1"):
             dc.session(dense_model(), max_nbytes=-1)
+
+
+class TestMessages:
+    def open_model(self):
+        """A net whose graph does not say its input's shape."""
+        nodes = [("null", "data", {}, []), ("null", "w", {}, []), ("Dropout", "d", {}, [0]),
+                 ("Convolution", "c", {"kernel": "(3, 3)", "num_filter": "4", "no_bias": "True"}, [2, 1])]
+        return CompressedModel({"w": pack(coded((4, 2, 3, 3)))}, graph_text(*nodes))
+
+    def test_settings_are_told_as_settings_for_files_too(self, tmp_path):
+        dense_model().save(tmp_path / "net.gdc")
+        for settings, message in (({"force": "nothing"}, "^force: no form is named 'nothing'"),
+                                  ({"force": {"x": "dense"}}, "^force: 'x' matches none of"),
+                                  ({"input_shape": (7,)}, r"^input_shape: \(7,\) does not go through the net \(graph: "),
+                                  ({"max_nbytes": 1}, "raise max_nbytes$"),
+                                  ({"max_operations": 1}, "raise max_operations$")):
+            with pytest.raises(ValueError, match=message) as caught:
+                dc.session(tmp_path / "net.gdc", **settings)
+            assert not isinstance(caught.value, FormatError)
+
+    def test_a_file_that_contradicts_itself_is_told_with_its_name(self, tmp_path):
+        dense_model(graph=dense_text(shape="(0, 7)")).save(tmp_path / "net.gdc")
+        with pytest.raises(FormatError, match=r"net\.gdc: graph: FullyConnected '0'"):
+            dc.session(tmp_path / "net.gdc")
+
+    def test_an_open_shape_is_told_as_far_as_it_is_known(self):
+        net = dc.session(self.open_model(), measure=False)
+        assert repr(net) == "Session((n, 2, h, w), 1 tensors, not yet made ready)"
+        with pytest.raises(ValueError, match=r"does not go through the net, expected \(n, 2, h, w\)"):
+            net.run(np.ones((1, 3, 5, 5), np.float32))
+        assert net.run(np.ones((1, 2, 5, 5), np.float32)).shape == (1, 4, 3, 3)
+        assert "weights of " in repr(net)
+
+    def test_copies_are_refused_with_the_remedy(self):
+        net = dc.session(dense_model(), measure=False)
+        for copied in (copy.copy, copy.deepcopy, lambda net: copy.copy([net, copy.deepcopy(net)])):
+            with pytest.raises(TypeError, match=r"make another one from the file, gluon_dc.session\(FILE\)"):
+                copied(net)

@@ -37,6 +37,7 @@ def test_unknown_names_are_refused():
     ({"sparsity": {"0": 0.5, "1": 0.6}}, "scope global takes one sparsity for all layers; give scope layer"),
     ({"bits": 4.0}, "bits must be a whole number, got 4.0"),
     ({"bits": 2.5}, "bits must be a whole number, got 2.5"),
+    ({"seed": 2**32}, "seed must be at least 0 and at most 4294967295, got 4294967296"),
     ({"dense_epochs": 0}, "dense_epochs must be at least 1 and finite, got 0"),
     ({"dense_rate": float("inf")}, "dense_rate must be at least 0 and finite, got inf"),
     ({"prune_share": float("nan")}, "prune_share must be at least 0 and at most 1, got nan"),

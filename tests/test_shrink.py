@@ -107,9 +107,29 @@ class TestTool:
         assert calls == ["target.layers-3.npz"]  # one layer was left
         assert (folder / "target.gdc").read_bytes() == (folder / "whole.gdc").read_bytes()
 
-    def test_the_largest_file_that_is_not_above_the_target(self):
-        tries = [shrink.Try(price, {}, None, nbytes, 0.0) for price, nbytes in ((1, 90), (2, 99), (3, 101))]
-        assert [shrink.best_of(tries, target).nbytes for target in (100, 95, 101, 80)] == [99, 90, 101, 90]
+    def test_the_nearest_outputs_of_files_not_above_the_target(self):
+        tries = [shrink.Try(1, {}, None, nbytes, nats) for nbytes, nats in ((90, 0.3), (99, 0.1), (98, 0.2), (101, 0))]
+        assert [shrink.best_of(tries, target).nbytes for target in (100, 98, 95, 101, 80)] == [99, 98, 90, 101, 90]
+
+    def test_so_many_tries(self, tiny, capsys):
+        folder, name = tiny
+        assert run(folder, name, "--price", "1e-5") == 0
+        target = (folder / "small.gdc").stat().st_size - 40
+        assert run(folder, name, "--target-bytes", target, "--tries", 4, "--width", 2, output="target.gdc") == 0
+        record = json.loads((folder / "target.json").read_text())
+        tried, chosen = record["tried"], record["tried"][record["chosen"]]
+        assert len(tried) == 4 and (folder / "target.layers-4.npz").exists()
+        fitting = [one["divergence_nats"] for one in tried if one["nbytes"] <= target]
+        assert not fitting or chosen["divergence_nats"] == min(fitting)
+
+    def test_work_of_another_width_is_not_gone_on_with(self, tiny, capsys):
+        folder, name = tiny
+        prices = []
+        for width in (1, 8):
+            assert run(folder, name, "--price", "1e-4", "--width", width) == 0
+            prices.append(json.loads((folder / "small.json").read_text())["tried"][0])
+        cost = [one["predicted_nats"] for one in prices]
+        assert cost[0] != cost[1]
 
     def test_images_are_known_by_their_contents(self, tiny, capsys, monkeypatch):
         folder, name = tiny
@@ -134,9 +154,10 @@ class TestTool:
     @pytest.mark.parametrize("arguments, message", [
         (["--divergence", "0"], "--divergence must be above 0, got 0"),
         (["--price", "nan"], "--price must be above 0, got nan"),
-        (["--target-bytes", "-5"], "--target-bytes must be above 0, got -5"),
-        (["--batch-size", "0"], "--batch-size must be at least 1, got 0"),
-        (["-o", "nowhere/small.gdc"], "there is no folder"),
+        (["--width", "1025"], "--width must be at most 1024, got 1025"),
+        (["--target-bytes", "9", "--tries", "100"], "--tries must be at most 99, got 100"),
+        (["--tries", "2"], "--tries goes with --target-bytes"),
+        (["-o", "nowhere/small.gdc"], "its folder does not exist"),
     ])
     def test_errors(self, tiny, capsys, arguments, message):
         folder, name = tiny

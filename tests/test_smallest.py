@@ -68,7 +68,7 @@ def test_the_keys_are_a_recipe(capsys, tmp_path):
 @pytest.mark.parametrize("arguments, status, message", [
     (["--recipe", "lenet"], 2, "no recipe is named 'lenet'; there are lenet-300-100, lenet-5-074, lenet-5-096"),
     (["--set", "kept=0"], 2, "kept: expected a whole number of at least 1, got 0"),
-    (["--seed", "-1"], 2, "seed: expected a whole number of at least 0, got -1"),
+    (["--seed", "-1"], 2, "seed: expected a whole number of at least 0 and at most 4294967295, got -1"),
     (["--data-dir", "missing"], 1, "missing: no such folder"),
     (["curve", "missing"], 1, "missing: no result.json in it"),
 ])

@@ -125,7 +125,7 @@ def test_stopped_in_the_middle_it_goes_on(nowhere, monkeypatch, capsys):
     with monkeypatch.context() as patch:
         interrupt_after_a_point(patch)
         assert sweep.main(command) == 130
-    assert "stopped: the same command goes on" in capsys.readouterr().err
+    assert "interrupted; the same command goes on" in capsys.readouterr().err
     first = points_of(path)
     second = points_once_killed(command, path, nowhere)
     assert len(first) == 1 and len(second) > 1 and second[:1] == first

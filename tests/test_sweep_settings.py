@@ -19,7 +19,8 @@ class TestSettings:
 
     @pytest.mark.parametrize("given, message", [
         ({"share_epochs": 0}, "share_epochs must be at least 1 and finite, got 0"),
-        ({"seed": -1}, "seed must be at least 0 and finite, got -1"),
+        ({"seed": -1}, "seed must be at least 0 and at most 4294967295, got -1"),
+        ({"seed": 2**32}, "seed must be at least 0 and at most 4294967295, got 4294967296"),
         ({"shift": 15}, "shift must be at least 0 and at most 14, got 15"),
         ({"prune_rate": float("inf")}, "prune_rate must be at least 0 and finite, got inf"),
         ({"prune_rate": float("nan")}, "prune_rate must be at least 0 and finite, got nan"),

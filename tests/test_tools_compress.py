@@ -114,13 +114,11 @@ class TestErrors:
         ([*RANDOM, "--bits", "9"], "bits: expected a whole number of at least 1 and at most 8"),
         ([*RANDOM, "--bits", "4.5"], "bits: expected a whole number"),
         ([*RANDOM, "--sparsity", "1"], "sparsity: expected a number of at least 0 and below 1"),
-        ([*RANDOM, "--seed", "-1"], "seed: expected a whole number of at least 0, got -1"),
         ([*RANDOM, "--scope", "global", "--sparsity", "0=0.5,2=0.4"], "scope: global takes one number for all layers"),
         ([*RANDOM, "--recipe", "alexnet-papr"], "no recipe is named 'alexnet-papr', did you mean alexnet-paper?"),
         ([*RANDOM, "--recipe", "no.yaml"], "[Errno 2] No such file or directory: 'no.yaml'"),
         ([*RANDOM, "--recipe", "bad.yaml"], "bad.yaml, line 1: unknown key prun, did you mean prune?"),
         ([*RANDOM, "--recipe", "alexnet-paper"], "sparsity: pattern 'features.0' matches no layer"),
-        ([*RANDOM, "--classes", "0"], "classes must be a whole number from 1 on, got 0"),
         (["--model", "lenet-5", "--params", "no.params"], "[Errno 2] No such file or directory: 'no.params'"),
         (["--model", "lenet-5", "--params", "bad.yaml"], "bad.yaml is no .params file"),
         (["--model", "lenet-5", "--params", "other.params"], "other.params is of another network: it lacks 4.weight"),
@@ -139,8 +137,8 @@ class TestErrors:
         assert (folder / "a.gdc").read_bytes() == b"before"
 
     @pytest.mark.parametrize("output, message", [
-        ("no/such/a.gdc", "no/such/a.gdc: there is no folder no/such; make it first"),
-        (".", ". is a folder; -o is the file to write"),
+        ("no/such/a.gdc", "no/such/a.gdc: -o cannot be written, its folder does not exist: make it first"),
+        (".", ".: -o is a folder, expected a file to write"),
     ])
     def test_an_output_that_cannot_be_is_found_first(self, capsys, output, message):
         # --params is not there either, but that would be found later.
@@ -151,7 +149,8 @@ class TestErrors:
         initialize(build("lenet-5")).save_parameters("w.params")
         before = (folder / "w.params").read_bytes()
         assert compress.main(["--model", "lenet-5", "--params", "w.params", "-o", "w.params"]) == 1
-        assert "would overwrite the weights" in one_error_line(capsys.readouterr().err, "compress.py")
+        line = one_error_line(capsys.readouterr().err, "compress.py")
+        assert line == "w.params: -o is the same file as --params: give another name"
         assert (folder / "w.params").read_bytes() == before
 
     def test_weights_that_are_not_numbers(self, folder, capsys):
@@ -168,7 +167,9 @@ class TestErrors:
          "--random-weights"),
         ([*RANDOM, "--pretrained", "-o", "a"], "not allowed with argument"),
         ([*RANDOM, "--sparsity", "a=b", "-o", "a"], "expected a number, none, or PATTERN=NUMBER,PATTERN=NUMBER; got"),
-        ([*RANDOM, "--input-shape", "3,224", "-o", "a"], "expected three sizes such as 3,224,224; got '3,224'"),
+        ([*RANDOM, "--input-shape", "3,0", "-o", "a"], "expected sizes such as 3,224,224; got '3,0'"),
+        ([*RANDOM, "--seed", "-1", "-o", "a"], "argument --seed: expected a whole number from 0 to 4294967295; got '-1'"),
+        ([*RANDOM, "--classes", "0", "-o", "a"], "argument --classes: expected a whole number from 1 on; got '0'"),
         ([*RANDOM, "--start", "x", "-o", "a"], "invalid choice: 'x'"),
     ])
     def test_usage(self, capsys, arguments, message):
@@ -185,6 +186,7 @@ class TestErrors:
         monkeypatch.setattr(one_shot, "code_net", interrupted)
         (folder / "a.gdc").write_bytes(b"before")
         assert compress.main([*RANDOM, "-o", "a.gdc"]) == 130
-        assert "interrupted; nothing was written" in capsys.readouterr().err
+        assert capsys.readouterr().err == (
+            "compress.py: interrupted; nothing was written, an earlier file is as it was\n")
         assert (folder / "a.gdc").read_bytes() == b"before"
         assert sorted(path.name for path in folder.iterdir()) == ["a.gdc"]

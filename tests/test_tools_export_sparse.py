@@ -49,6 +49,30 @@ class TestErrors:
         assert export_sparse.main([str(tmp_path), str(tmp_path / "d.npz"), "--to", "dense"]) == 1
         assert "index.json" in one_error_line(capsys.readouterr().err, "export_sparse.py")
 
+    def test_wrong_ways_round(self, tmp_path, capsys):
+        small_model().save(tmp_path / "m.gdc")
+        model, folder, dense = (str(tmp_path / name) for name in ("m.gdc", "sp", "d.npz"))
+        assert export_sparse.main([model, folder]) == 0
+        capsys.readouterr()
+        for words, message in (
+                ([folder, str(tmp_path / "new")], f"{folder}: is a folder, expected MODEL.gdc; an earlier export becomes "
+                 "dense arrays with --to dense"),
+                ([model, dense, "--to", "dense"], f"{model}: is no folder of an earlier export: expected an index.json "
+                 "of one in it"),
+                ([model, model], f"{model}: TARGET is a file, expected a folder"),
+                ([folder, folder, "--to", "dense"], f"{folder}: TARGET is a folder, expected a file to write")):
+            assert export_sparse.main(words) == 1
+            assert one_error_line(capsys.readouterr().err, "export_sparse.py") == message
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["m.gdc", "sp"]
+
+    def test_an_index_of_something_else_is_kept(self, tmp_path, capsys):
+        small_model().save(tmp_path / "m.gdc")
+        (tmp_path / "index.json").write_text('{"name": "a web site"}')
+        assert export_sparse.main([str(tmp_path / "m.gdc"), str(tmp_path)]) == 1
+        assert "its index.json is of something else and would be lost" in one_error_line(capsys.readouterr().err,
+                                                                                       "export_sparse.py")
+        assert (tmp_path / "index.json").read_text() == '{"name": "a web site"}'
+
     @pytest.mark.parametrize("content", [b"", b"junk", b"PK\x03\x04" + bytes(40)])
     def test_damaged_files(self, tmp_path, capsys, content):
         out = export(small_model(), tmp_path)

@@ -53,7 +53,7 @@ def test_an_image_that_does_not_go_through(path, capsys):
     (["--bandwidth", "0"], "bandwidth_gb_s is 0.0, expected 1e-06..1000000000"),
     (["--add-pj", "-1"], "add is -1.0 pJ, expected 0..1e+09"),
     (["--memory", *["1K"] * 9], "expected 1 to 8 whole numbers"),
-    (["--json", "absent/x.json"], "--json absent/x.json: its folder does not exist"),
+    (["--json", "absent/x.json"], "absent/x.json: --json cannot be written, its folder does not exist"),
 ])
 def test_usage(path, capsys, words, message):
     assert exit_code(tool, str(path), *words) == 2 and message in capsys.readouterr().err

@@ -152,7 +152,7 @@ class TestTool:
         monkeypatch.setattr(zoo_sizes, "measure", interrupted)
         arguments = ["--output-dir", str(tmp_path), "--networks", "lenet-300-100", "lenet-5"]
         assert tool.main(arguments) == 130
-        assert "run it again to go on" in capsys.readouterr().err
+        assert "the same command goes on with the nets that are missing" in capsys.readouterr().err
         assert list(zoo_sizes.read_entries(tmp_path)) == ["lenet-300-100"]
         monkeypatch.setattr(zoo_sizes, "measure", measure)
         assert tool.main(arguments) == 0

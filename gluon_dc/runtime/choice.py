@@ -11,10 +11,12 @@ from fnmatch import fnmatchcase
 import numpy as np
 
 from ..coding import CodedTensor
-from . import simd
+from . import int8_code, simd
 from .choice_cache import ChoiceCache
-from .forms import CONV_FORMS, MATRIX_FORMS, conv_work
+from .forms import CONV_FORMS, INT8_FORMS, MATRIX_FORMS, conv_work
 from .measure import COLD_NBYTES, fastest, least_seconds
+from .scratch import Scratch
+from .tasks import Program
 
 # Densities from which dense arithmetic wins, by rule.
 DENSE_MATRIX, DENSE_BATCH, DENSE_KERNEL, DENSE_POINTWISE = 0.5, 0.4, 0.5, 0.6
@@ -47,16 +49,21 @@ class Chooser:
     """Chooses forms. threads: that layers will run on. force: as `checked_force` takes it, over names of weights.
 
     measure: whether to measure; else by rule. cache: a ChoiceCache, by default the user's. dense: (matrix form, conv
-    form) to take for "dense" in place of this package's, and `beside` their name, for what is remembered.
+    form) to take for "dense" in place of this package's, and `beside` their name, for what is remembered. precision:
+    "float32", or "int8" where convolutions may run in bytes.
     """
 
-    def __init__(self, threads=1, force=None, measure=True, cache=None, names=(), dense=None, beside=""):
+    def __init__(self, threads=1, force=None, measure=True, cache=None, names=(), dense=None, beside="",
+                 precision="float32"):
         self._threads, self._measure, self._beside = threads, measure, beside
         self.matrix_forms, self.conv_forms = MATRIX_FORMS, CONV_FORMS
         if dense is not None:
             self.matrix_forms, self.conv_forms = (ChainMap({"dense": form}, forms) for form, forms in zip(
                 dense, (MATRIX_FORMS, CONV_FORMS)))
-        self._force = checked_force(force, names)
+        self._precision = precision
+        if precision == "int8":
+            self.conv_forms = ChainMap(self.conv_forms, INT8_FORMS)
+        self._force = checked_force(force, names, precision)
         self._cache = ChoiceCache() if cache is None and measure else cache
 
     def matrix(self, name, coded, batch):
@@ -71,7 +78,7 @@ class Chooser:
         """As `matrix`, for a CodedTensor (out, in / groups, kh, kw) and inputs of this shape (n, c, h, w)."""
         shape = tuple(shape)
         return self._chosen(_Layer(name, self.conv_forms, coded, (geometry,), shape, (geometry, shape),
-                                   lambda: choose_conv(coded, geometry, shape)))
+                                   lambda: choose_conv(coded, geometry, shape, self._precision)))
 
     def _chosen(self, layer):
         forced = self._forced(layer)
@@ -83,10 +90,11 @@ class Chooser:
         if len(names) == 1:
             return Choice(names[0], "only"), None
         key = f"{layer.key()}, threads {self._threads}{self._beside and ', beside '}{self._beside}"
+        key += ", or int8" * ("int8" in names)
         known = self._cache.get(key)
         if known is not None and known["form"] in names:
             return Choice(known["form"], "remembered", known["microseconds"]), None
-        choice, form = _measured(layer, names, self._threads)
+        choice, form = _measured(layer, names, self._threads, not self._beside)
         self._cache.put(key, choice.form, choice.microseconds)
         return choice, form
 
@@ -130,8 +138,12 @@ class _Layer:
     def candidates(self):
         """Names of forms that are worth measuring; "dense" is the last."""
         names = [name for name in self.forms if name != "dense"]
-        if self.coded.density > _NEARLY_DENSE or not self.coded.size:
+        if not self.coded.size:
             return ["dense"]
+        if self.coded.density > _NEARLY_DENSE:
+            names = [name for name in names if name in INT8_FORMS]
+        if not self.is_matrix and is_depthwise(self.coded, *self.arguments):
+            names = [name for name in names if name not in INT8_FORMS]
         if self.is_matrix:
             names = [name for name in names if (self.input[0] > _FEW_ROWS if name == "panels"
                                                 else self.input[0] < _MANY_ROWS)]
@@ -164,10 +176,10 @@ class _Layer:
         return np.random.default_rng(0).standard_normal(shape, np.float32)
 
 
-def _measured(layer, names, threads):
+def _measured(layer, names, threads, is_prepared):
     sample, x = layer.sample(), layer.measured_input(threads)
     built = {name: layer.build(name, sample) for name in names}
-    calls = {name: _timed_call(form, x, threads) for name, form in built.items()}
+    calls = {name: _timed_call(form, x, threads, is_prepared) for name, form in built.items()}
     seconds = least_seconds(calls, (x,), cold=4 * layer.coded.size > COLD_NBYTES)
     chosen = fastest(seconds, {name: form.nbytes for name, form in built.items()})
     scale = 1e6 if sample is None else 1e6 * layer.coded.size / sample.size
@@ -175,10 +187,13 @@ def _measured(layer, names, threads):
     return Choice(chosen, "measured", microseconds), built[chosen] if sample is None else None
 
 
-def _timed_call(form, x, threads):
+def _timed_call(form, x, threads, is_prepared):
+    # As it will be called: a session prepares its layers, a Gluon net brings other arrays each time.
     if hasattr(form, "timed_call"):  # a library's own, which takes other arrays
         return form.timed_call(x)
     out = form.apply(x, threads=threads)
+    if is_prepared:
+        return Program(form.stages(x, None, False, out, threads, Scratch()))
     return lambda: form.apply(x, None, False, out, threads)
 
 
@@ -194,13 +209,21 @@ def choose_matrix(coded, batch: int) -> str:
     return next((name for name in wanted if MATRIX_FORMS[name].fits(coded, batch)), "dense")
 
 
-def choose_conv(coded, geometry, shape) -> str:
-    """By rule: a name in CONV_FORMS for a CodedTensor (out, in / groups, kh, kw) and inputs of shape (n, c, h, w)."""
+def choose_conv(coded, geometry, shape, precision="float32") -> str:
+    """By rule: a name in CONV_FORMS for a CodedTensor (out, in / groups, kh, kw) and inputs of shape (n, c, h, w); in
+    INT8_FORMS, too, where the precision is "int8"."""
+    if (precision == "int8" and int8_code.HAS_VNNI and not is_depthwise(coded, geometry)
+            and INT8_FORMS["int8"].fits(coded, geometry, shape)):
+        return "int8"
     most = DENSE_POINTWISE if coded.shape[2:] == (1, 1) else DENSE_KERNEL
-    depthwise = coded.shape[1] == 1 and geometry.groups > 1
-    if not depthwise and coded.density < most and CONV_FORMS["direct"].fits(coded, geometry, shape):
+    if not is_depthwise(coded, geometry) and coded.density < most and CONV_FORMS["direct"].fits(coded, geometry, shape):
         return "direct"
     return "dense"
+
+
+def is_depthwise(coded, geometry) -> bool:
+    """Whether each filter sees one channel of several: nothing to multiply in bytes, or to leave out."""
+    return coded.shape[1] == 1 and geometry.groups > 1
 
 
 def about(batch: int) -> int:
@@ -215,14 +238,16 @@ def batches(number: int) -> str:
     return f"{2 ** (number - 1)} and more" if number == 8 else f"{2 ** (number - 1)} to {2 ** number - 1}"
 
 
-def checked_force(force, names) -> dict:
+def checked_force(force, names, precision="float32") -> dict:
     """{pattern: name of a form}, of None, one name for all layers that have such a form, or such a dict.
 
     names: of the weights. ValueError for a form that does not exist, or a pattern that matches no weight.
     """
-    known = sorted({*MATRIX_FORMS, *CONV_FORMS})
+    known = sorted({*MATRIX_FORMS, *CONV_FORMS, *(INT8_FORMS if precision == "int8" else ())})
     force = {"*": force} if isinstance(force, str) else dict(force or {})
     for pattern, wanted in force.items():
+        if wanted in INT8_FORMS and wanted not in known:
+            raise ValueError(f"force: the form {wanted!r} is not exact, it takes precision='int8'")
         if wanted not in known:
             raise ValueError(f"force: no form is named {wanted!r}, expected one of {', '.join(known)}")
         if not any(_matches(name, pattern) for name in names):

@@ -7,11 +7,11 @@ from typing import ClassVar
 import numpy as np
 from numba import njit
 
-from .forms import ConvForm, Geometry, conv_output
-from .pool import run_shares
-from .scratch import scratch
+from .epilogue import epilogue
+from .forms import ConvForm, Geometry, conv_output, run_once
 from .simd import HAS_AVX512, LANES
-from .tile_kernel import address, multiply_kept
+from .tasks import shared
+from .tile_kernel import address, multiply_filter
 from .tile_packing import pack_tile, place_tile, write_rows
 from .tile_plan import channels_in_panel, plan_tiles, worth_threads
 from .tiled import MAX_BLOCK_ROWS, TiledWeights, tile_weights
@@ -30,6 +30,7 @@ class DirectConv(ConvForm):
     panel_channels: int
     density: float  # rounded, so that layers alike share a plan
     name: ClassVar[str] = "direct"
+    finishes: ClassVar[bool] = True
 
     @property
     def nbytes(self) -> int:
@@ -55,22 +56,20 @@ class DirectConv(ConvForm):
         return (len(shape) == 4 and math.prod(shape) > 0 and shape[0] % geometry.groups == 0
                 and math.prod(shape[2:]) <= 255 and shape[0] // geometry.groups < MAX_BLOCK_ROWS)
 
-    def apply(self, x, bias=None, relu=False, out=None, threads=1):
+    def apply(self, x, bias=None, relu=False, out=None, threads=1, scale=None, most=np.inf):
         out = conv_output(x, bias, out, self.shape, self.geometry)
-        if out.size == 0:
-            return out
+        return run_once(self, x, bias, relu, out, threads, scale, most)
+
+    def stages(self, x, bias, relu, out, threads, scratch, scale=None, most=np.inf):
         threads = worth_threads(self.plan(x.shape).cycles, threads)
         plan = self.plan(x.shape, threads)
-        bias = np.zeros(out.shape[1], np.float32) if bias is None else bias
-        least = np.float32(0 if relu else -np.inf)
-
-        def convolve(begin, end):
-            # Some lanes are written beyond the last pixel packed.
-            buffer = scratch("buffer", plan.channel_floats * plan.panel_channels + LANES)
-            sums = scratch("sums", self.weights.padded * plan.registers * LANES)
-            _convolve(plan, x, out, bias, least, *self.weights.arrays, buffer, sums, begin, end)
-        run_shares(convolve, plan.down * plan.across * x.shape[0] * self.geometry.groups, threads)
-        return out
+        after = epilogue(out.shape[1], bias, scale, relu, most)
+        # Some lanes are written beyond the last pixel packed.
+        buffer_floats = plan.channel_floats * plan.panel_channels + LANES
+        sums_floats = self.weights.padded * plan.registers * LANES
+        return shared(_convolve, lambda share: (
+            plan, x, out, after, *self.weights.arrays, scratch("buffer", buffer_floats, share),
+            scratch("sums", sums_floats, share)), plan.down * plan.across * x.shape[0] * self.geometry.groups, threads)
 
     def plan(self, shape, threads=1):
         """The TilePlan for inputs of this shape."""
@@ -88,7 +87,7 @@ def _checked_shape(shape, geometry):
 
 
 @njit(cache=True, nogil=True)
-def _convolve(plan, x, out, bias, least, entries, begins, steps, order, codebook, buffer, sums, begin, end):
+def _convolve(plan, x, out, after, entries, begins, steps, order, codebook, buffer, sums, begin, end):
     # Items begin..end of (image, group, tile).
     n, filters, oh, ow = out.shape
     groups, panels = begins.shape
@@ -107,50 +106,62 @@ def _convolve(plan, x, out, bias, least, entries, begins, steps, order, codebook
             if last and whole:
                 to, to_stride = dest, 4 * oh * ow
             source, stride = 0 if panel == 0 else address(sums), 64 * plan.registers
+            places = (plan.unit, plan.share, plan.extra, address(codebook), address(buffer), source, stride, to,
+                      to_stride)
             _multiply_panel(plan.registers, entries, begins[group, panel], steps[group, panel], order[group, panel],
-                            plan.unit, plan.share, plan.extra, codebook, address(buffer), source, stride, to, to_stride,
-                            address(bias) + 4 * group * filters, least if last else -np.inf)
+                            places + _finish(after, 4 * group * filters, last))
         if not whole:
             write_rows(address(sums), filters, 64 * plan.registers, plan.rows, plan.width, count, dest, oh * ow, ow)
 
 
 @njit(cache=True, nogil=True)
-def _multiply_panel(registers, entries, begin, steps, order, unit, share, extra, codebook, x, source, stride, to, ahead,
-                    bias, least):
+def _finish(after, ahead, last):
+    # (bias, scale, shift, least, most) of a group: addresses and bounds; nothing follows a panel before the last.
+    start, least, most = address(after.start) + ahead, np.float32(-np.inf), np.float32(np.inf)
+    scale = shift = 0
+    if last:
+        least, most = after.least, after.most
+        if after.scale.size:
+            scale, shift = address(after.scale) + ahead, address(after.shift) + ahead
+    return start, scale, shift, least, most
+
+
+@njit(cache=True, nogil=True)
+def _multiply_panel(registers, entries, begin, steps, order, others):
     # numba compiles the kernel once for each literal number.
-    place, book, least = address(entries) + 2 * begin, address(codebook), np.float32(least)
+    place = address(entries) + 2 * begin
     for number in range(steps.size):
         row, some = address(order) + 2 * number, np.int64(steps[number])
         if registers == 1:
-            multiply_kept(1, 1, place, some, unit, share, extra, book, x, row, source, stride, to, ahead, bias, least)
+            multiply_filter(1, place, some, row, others)
         elif registers == 2:
-            multiply_kept(2, 1, place, some, unit, share, extra, book, x, row, source, stride, to, ahead, bias, least)
+            multiply_filter(2, place, some, row, others)
         elif registers == 3:
-            multiply_kept(3, 1, place, some, unit, share, extra, book, x, row, source, stride, to, ahead, bias, least)
+            multiply_filter(3, place, some, row, others)
         elif registers == 4:
-            multiply_kept(4, 1, place, some, unit, share, extra, book, x, row, source, stride, to, ahead, bias, least)
+            multiply_filter(4, place, some, row, others)
         elif registers == 5:
-            multiply_kept(5, 1, place, some, unit, share, extra, book, x, row, source, stride, to, ahead, bias, least)
+            multiply_filter(5, place, some, row, others)
         elif registers == 6:
-            multiply_kept(6, 1, place, some, unit, share, extra, book, x, row, source, stride, to, ahead, bias, least)
+            multiply_filter(6, place, some, row, others)
         elif registers == 7:
-            multiply_kept(7, 1, place, some, unit, share, extra, book, x, row, source, stride, to, ahead, bias, least)
+            multiply_filter(7, place, some, row, others)
         elif registers == 8:
-            multiply_kept(8, 1, place, some, unit, share, extra, book, x, row, source, stride, to, ahead, bias, least)
+            multiply_filter(8, place, some, row, others)
         elif registers == 9:
-            multiply_kept(9, 1, place, some, unit, share, extra, book, x, row, source, stride, to, ahead, bias, least)
+            multiply_filter(9, place, some, row, others)
         elif registers == 10:
-            multiply_kept(10, 1, place, some, unit, share, extra, book, x, row, source, stride, to, ahead, bias, least)
+            multiply_filter(10, place, some, row, others)
         elif registers == 11:
-            multiply_kept(11, 1, place, some, unit, share, extra, book, x, row, source, stride, to, ahead, bias, least)
+            multiply_filter(11, place, some, row, others)
         elif registers == 12:
-            multiply_kept(12, 1, place, some, unit, share, extra, book, x, row, source, stride, to, ahead, bias, least)
+            multiply_filter(12, place, some, row, others)
         elif registers == 13:
-            multiply_kept(13, 1, place, some, unit, share, extra, book, x, row, source, stride, to, ahead, bias, least)
+            multiply_filter(13, place, some, row, others)
         elif registers == 14:
-            multiply_kept(14, 1, place, some, unit, share, extra, book, x, row, source, stride, to, ahead, bias, least)
+            multiply_filter(14, place, some, row, others)
         elif registers == 15:
-            multiply_kept(15, 1, place, some, unit, share, extra, book, x, row, source, stride, to, ahead, bias, least)
+            multiply_filter(15, place, some, row, others)
         elif registers == 16:
-            multiply_kept(16, 1, place, some, unit, share, extra, book, x, row, source, stride, to, ahead, bias, least)
+            multiply_filter(16, place, some, row, others)
         place += 2 * some

@@ -5,17 +5,18 @@ They read only `shape` and `decode()` of what they are built from, so that weigh
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
 
-from .dense_kernel import convolve_dense, pack_filters
-from .depthwise import convolve_depthwise
-from .forms import ConvForm, Geometry, MatrixForm, conv_output, matrix_output
-from .pool import run_shares
-from .scratch import scratch
-from .simd import HAS_AVX512, LANES, aligned
+from . import kernels
+from .dense_kernel import AT_ONCE, convolve_runs, pack_filters
+from .depthwise import depthwise_work
+from .forms import ConvForm, Geometry, MatrixForm, conv_output, matrix_output, run_once
 from .run_plan import plan_runs
+from .simd import HAS_AVX512, LANES, aligned
+from .tasks import Task, shared
 from .tile_plan import joined, worth_threads
 
 
@@ -49,16 +50,16 @@ class DenseMatrix(MatrixForm):
         return len(coded.shape) == 2
 
     def apply(self, x, bias=None, relu=False, out=None, threads=1):
-        out = matrix_output(x, bias, out, self.rows, self.cols)
-        if len(x) == 1:
-            np.matmul(self.weight, x[0], out=out[0])
-        else:
-            np.matmul(x, self.weight.T, out=out)
-        if bias is not None:
-            out += bias
-        if relu:
-            np.maximum(out, 0, out=out)
-        return out
+        return run_once(self, x, bias, relu, matrix_output(x, bias, out, self.rows, self.cols), threads)
+
+    def stages(self, x, bias, relu, out, threads, scratch):
+        # One row as a vector: BLAS has a routine of its own for that.
+        product = partial(np.matmul, *((self.weight, x[0], out[0]) if len(x) == 1 else (x, self.weight.T, out)))
+        low = np.float32(0 if relu else -np.inf)
+        if bias is None and not relu:
+            return [(product,)]
+        bias = np.zeros(self.rows, np.float32) if bias is None else bias
+        return [(product,), (Task(kernels.bias_rows, (bias, low, out), 0, len(x)),)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +70,7 @@ class DenseConv(ConvForm):
     shape: tuple[int, int, int, int]
     geometry: Geometry
     name: ClassVar[str] = "dense"
+    finishes: ClassVar[bool] = True
 
     @property
     def nbytes(self) -> int:
@@ -92,33 +94,39 @@ class DenseConv(ConvForm):
     def fits(coded, geometry, shape):
         return len(coded.shape) == 4 and math.prod(coded.shape) > 0 and coded.shape[0] % geometry.groups == 0
 
-    def apply(self, x, bias=None, relu=False, out=None, threads=1):
+    def apply(self, x, bias=None, relu=False, out=None, threads=1, scale=None, most=np.inf):
         out = conv_output(x, bias, out, self.shape, self.geometry)
-        if out.size == 0:
-            return out
+        return run_once(self, x, bias, relu, out, threads, scale, most)
+
+    def stages(self, x, bias, relu, out, threads, scratch, scale=None, most=np.inf):
+        if scale is not None:
+            raise ValueError("the dense form takes no scale: it is multiplied into the weights")
         groups, bundles, _, bundle = self.filters.shape
         biases = np.zeros((groups, bundles * bundle), np.float32)
         if bias is not None:
             biases[:, :len(bias) // groups] = bias.reshape(groups, -1)
-        least = np.float32(0 if relu else -np.inf)
+        least, most = np.float32(0 if relu else -np.inf), np.float32(most)
         if self.shape[1] == 1 and bundle == 1:
-            filters = self.filters.reshape(groups, bundles, -1)
-            convolve_depthwise(filters, self.geometry, tuple(self.shape[2:]), x, out, biases, least, threads)
-            return out
+            return self._depthwise(x, biases, (least, most), out, threads, scratch)
         threads = worth_threads(self.plan(x.shape).cycles, threads)
         plan, planes = self.plan(x.shape, threads), out
         if joined(self.geometry, tuple(self.shape[2:])):
             x, planes = (array.reshape(*array.shape[:2], 1, -1) for array in (x, out))
+        # The last lanes copied reach beyond the last position, those read to be written beyond the last sum.
+        copies = len(plan.row_shifts) * len(plan.col_shifts)
+        buffer_floats = copies * plan.copy_floats * plan.panel_channels + LANES
+        kept = 1 if plan.panel_channels == self.shape[1] else bundles
+        sums_floats = kept * bundle * plan.registers * LANES + LANES
+        return shared(convolve_runs, lambda share: (
+            plan, x, planes, biases, least, most, self.filters, AT_ONCE[bundle],
+            scratch("buffer", buffer_floats, share), scratch("sums", sums_floats, share)),
+            plan.tiles * len(x) * groups, threads)
 
-        def convolve(begin, end):
-            # The last lanes copied reach beyond the last position, those read to be written beyond the last sum.
-            copies = len(plan.row_shifts) * len(plan.col_shifts)
-            buffer = scratch("buffer", copies * plan.copy_floats * plan.panel_channels + LANES)
-            kept = 1 if plan.panel_channels == self.shape[1] else bundles
-            sums = scratch("sums", kept * bundle * plan.registers * LANES + LANES)
-            convolve_dense(plan, x, planes, biases, least, self.filters, buffer, sums, begin, end)
-        run_shares(convolve, plan.tiles * len(x) * groups, threads)
-        return out
+    def _depthwise(self, x, bias, bounds, out, threads, scratch):
+        filters = self.filters.reshape(*self.filters.shape[:2], -1)
+        run, arguments_of, cycles = depthwise_work(filters, self.geometry, tuple(self.shape[2:]), x, out, bias, bounds)
+        return shared(run, lambda share: arguments_of(partial(scratch, share=share)), len(x) * len(filters),
+                      worth_threads(cycles, threads))
 
     def plan(self, shape, threads=1):
         """The RunPlan for inputs of this shape."""

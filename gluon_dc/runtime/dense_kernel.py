@@ -7,8 +7,8 @@ from .simd import HAS_AVX512, LANES
 from .tile_kernel import address, multiply_dense
 from .tile_packing import pack_runs, write_run
 
-# Registers of pixels for 8, 4 and 1 filters: as many sums as there are registers for.
-_AT_ONCE = (3, 4, 8) if HAS_AVX512 else (1, 1, 4)
+# Registers of pixels for bundles of 8, 4 and 1 filters: as many sums as there are registers for.
+AT_ONCE = {8: 3, 4: 4, 1: 8} if HAS_AVX512 else {8: 1, 4: 1, 1: 4}
 
 
 @njit(cache=True, nogil=True)
@@ -23,14 +23,10 @@ def pack_filters(weight, packed):
                     packed[group, which, key, i] = weight[group, row, key] if row < weight.shape[1] else 0
 
 
-def convolve_dense(plan, x, out, bias, least, filters, buffer, sums, begin, end):
-    """Items begin..end of (image, group, tile) of the output. bias float32 (groups, filters of whole bundles)."""
-    at_once = _AT_ONCE[{8: 0, 4: 1, 1: 2}[filters.shape[3]]]
-    _convolve(plan, x, out, bias, np.float32(least), filters, at_once, buffer, sums, begin, end)
-
-
 @njit(cache=True, nogil=True)
-def _convolve(plan, x, out, bias, least, weights, at_once, buffer, sums, begin, end):
+def convolve_runs(plan, x, out, bias, least, most, weights, at_once, buffer, sums, begin, end):
+    """Items begin..end of (image, group, tile) of the output. bias float32 (groups, filters of whole bundles); weights
+    as `pack_filters` makes them; at_once: AT_ONCE of the bundle; buffer, sums: float32, as long as the plan says."""
     n, filters, oh, ow = out.shape
     groups, bundles, keys, many = weights.shape
     filters, channels = filters // groups, x.shape[1] // groups
@@ -46,13 +42,13 @@ def _convolve(plan, x, out, bias, least, weights, at_once, buffer, sums, begin, 
             pack_runs(plan, x, image, group * channels + channel, some, first, LANES * registers + plan.reach,
                       address(buffer))
             _multiply_panel(plan, registers, first, weights[group], keys // channels, channel, some,
-                            channel + some == channels, at_once, buffer, sums, bias[group], least, dest, filters, oh,
-                            ow)
+                            channel + some == channels, at_once, buffer, sums, bias[group], least, most, dest,
+                            filters, oh, ow)
 
 
 @njit(cache=True, nogil=True)
 def _multiply_panel(plan, registers, first, weights, taps, channel, some, last, at_once, buffer, sums, bias, least,
-                    dest, filters, oh, ow):
+                    most, dest, filters, oh, ow):
     # Adds up `some` channels from `channel` on for all filters of a tile; writes the output where they are the last.
     bundles, _, many = weights.shape
     count, plane = min(LANES * registers, plan.positions), 4 * oh * ow
@@ -74,50 +70,50 @@ def _multiply_panel(plan, registers, first, weights, taps, channel, some, last, 
             _multiply(now, many, address(weights[which]) + 4 * many * channel * taps, some * taps,
                       address(plan.offsets), address(buffer) + 64 * at, source + 64 * at if source else 0,
                       kept_stride, to + 64 * at, stride, address(bias) + 4 * which * many,
-                      least if last else -np.inf)
+                      least if last else -np.inf, most if last else np.inf)
             at += now
         if last and not whole:
             write_run(kept, mine, kept_stride, first, count, plan.pitch, ow, dest + which * many * plane, oh * ow)
 
 
 @njit(cache=True, nogil=True)
-def _multiply(registers, many, weights, keys, offsets, x, source, ahead, to, stride, bias, least):
-    least = np.float32(least)
+def _multiply(registers, many, weights, keys, offsets, x, source, ahead, to, stride, bias, least, most):
+    least, most = np.float32(least), np.float32(most)
     if many == 8:
         if registers == 1:
-            multiply_dense(1, 8, weights, keys, offsets, x, source, ahead, to, stride, bias, least)
+            multiply_dense(1, 8, weights, keys, offsets, x, source, ahead, to, stride, bias, least, most)
         elif registers == 2:
-            multiply_dense(2, 8, weights, keys, offsets, x, source, ahead, to, stride, bias, least)
+            multiply_dense(2, 8, weights, keys, offsets, x, source, ahead, to, stride, bias, least, most)
         elif registers == 3:
-            multiply_dense(3, 8, weights, keys, offsets, x, source, ahead, to, stride, bias, least)
+            multiply_dense(3, 8, weights, keys, offsets, x, source, ahead, to, stride, bias, least, most)
     elif many == 4:
         if registers == 1:
-            multiply_dense(1, 4, weights, keys, offsets, x, source, ahead, to, stride, bias, least)
+            multiply_dense(1, 4, weights, keys, offsets, x, source, ahead, to, stride, bias, least, most)
         elif registers == 2:
-            multiply_dense(2, 4, weights, keys, offsets, x, source, ahead, to, stride, bias, least)
+            multiply_dense(2, 4, weights, keys, offsets, x, source, ahead, to, stride, bias, least, most)
         elif registers == 3:
-            multiply_dense(3, 4, weights, keys, offsets, x, source, ahead, to, stride, bias, least)
+            multiply_dense(3, 4, weights, keys, offsets, x, source, ahead, to, stride, bias, least, most)
         elif registers == 4:
-            multiply_dense(4, 4, weights, keys, offsets, x, source, ahead, to, stride, bias, least)
+            multiply_dense(4, 4, weights, keys, offsets, x, source, ahead, to, stride, bias, least, most)
     else:
-        _multiply_one(registers, weights, keys, offsets, x, source, ahead, to, stride, bias, least)
+        _multiply_one(registers, weights, keys, offsets, x, source, ahead, to, stride, bias, least, most)
 
 
 @njit(cache=True, nogil=True)
-def _multiply_one(registers, weights, keys, offsets, x, source, ahead, to, stride, bias, least):
+def _multiply_one(registers, weights, keys, offsets, x, source, ahead, to, stride, bias, least, most):
     if registers == 1:
-        multiply_dense(1, 1, weights, keys, offsets, x, source, ahead, to, stride, bias, least)
+        multiply_dense(1, 1, weights, keys, offsets, x, source, ahead, to, stride, bias, least, most)
     elif registers == 2:
-        multiply_dense(2, 1, weights, keys, offsets, x, source, ahead, to, stride, bias, least)
+        multiply_dense(2, 1, weights, keys, offsets, x, source, ahead, to, stride, bias, least, most)
     elif registers == 3:
-        multiply_dense(3, 1, weights, keys, offsets, x, source, ahead, to, stride, bias, least)
+        multiply_dense(3, 1, weights, keys, offsets, x, source, ahead, to, stride, bias, least, most)
     elif registers == 4:
-        multiply_dense(4, 1, weights, keys, offsets, x, source, ahead, to, stride, bias, least)
+        multiply_dense(4, 1, weights, keys, offsets, x, source, ahead, to, stride, bias, least, most)
     elif registers == 5:
-        multiply_dense(5, 1, weights, keys, offsets, x, source, ahead, to, stride, bias, least)
+        multiply_dense(5, 1, weights, keys, offsets, x, source, ahead, to, stride, bias, least, most)
     elif registers == 6:
-        multiply_dense(6, 1, weights, keys, offsets, x, source, ahead, to, stride, bias, least)
+        multiply_dense(6, 1, weights, keys, offsets, x, source, ahead, to, stride, bias, least, most)
     elif registers == 7:
-        multiply_dense(7, 1, weights, keys, offsets, x, source, ahead, to, stride, bias, least)
+        multiply_dense(7, 1, weights, keys, offsets, x, source, ahead, to, stride, bias, least, most)
     elif registers == 8:
-        multiply_dense(8, 1, weights, keys, offsets, x, source, ahead, to, stride, bias, least)
+        multiply_dense(8, 1, weights, keys, offsets, x, source, ahead, to, stride, bias, least, most)

@@ -1,102 +1,90 @@
 """Convolutions of one channel a filter, as MobileNet's: too few multiplications for tiles that are packed per tap.
 
-The plane is copied once, padded, split into phases where strides are larger than 1; every tap then reads the same copy
-at its own place, aligned or not, over all rows at once. What is computed between the rows is left out of the output.
+Kernels of 3x3 and 5x5 run straight over the input's rows (`depthwise_kernel`). For others, and where registers are
+short, the plane is copied once, padded, split into phases where strides are larger than 1 (`depthwise_planes`).
 """
 
-from functools import lru_cache
-from typing import NamedTuple
+import math
 
-import numpy as np
 from numba import njit
 
-from .pool import run_shares
-from .scratch import scratch
+from .depthwise_kernel import multiply_strip
+from .depthwise_planes import planes_work
 from .simd import HAS_AVX512, LANES
-from .tile_kernel import address, multiply_dense
-from .tile_packing import clear_run, copy_run, write_rows
-
-REGISTERS = 8 if HAS_AVX512 else 4
+from .tile_kernel import address
+from .tile_packing import clear_run
 
 
-class PlanePlan(NamedTuple):
-    """A padded plane as phases [row phase][column phase][height][width] of floats.
+def depthwise_work(filters, geometry, kernel, x, out, bias, bounds):
+    """How to convolve x (n, groups, h, w) into out (n, groups * each, oh, ow): (run, arguments_of, cycles).
 
-    offsets int32 (taps,): bytes from the copy's start to what each tap, in the order kx, ky, multiplies the first pixel
-    with. Shifts: the input row or column that a phase begins with; strides: of the convolution.
+    run(*arguments_of(buffer), begin, end) does planes begin..end of x, image by image; run: an njit function; buffer:
+    function (name, number of floats) -> float32 array, no other thread's. cycles: of all, estimated. filters float32
+    (groups, each, taps), taps in the order kx, ky; bias float32 (groups, each); bounds: (least, most), float32. Checks
+    nothing.
     """
-
-    height: int
-    width: int
-    row_shifts: np.ndarray
-    col_shifts: np.ndarray
-    row_stride: int
-    col_stride: int
-    offsets: np.ndarray
+    if not runs_in_strips(geometry, kernel):
+        return planes_work(filters, geometry, kernel, x, out, bias, bounds)
+    # A row to read in place of missing ones; it is cleared by whole registers.
+    floats, cycles = x.shape[3] + LANES, out.size * math.prod(kernel) // (2 * LANES)
+    return convolve_strips, lambda buffer: (kernel[0], geometry.stride[0], geometry.pad, filters, x, out, bias, *bounds,
+                                            buffer("zeros", floats)), cycles
 
 
-def convolve_depthwise(filters, geometry, kernel, x, out, bias, least, threads):
-    """Convolve x (n, groups, h, w) into out (n, groups * each, oh, ow).
-
-    filters float32 (groups, each, taps), taps in the order kx, ky; bias float32 (groups, each). Checks nothing.
-    """
-    plan = plan_plane(geometry, kernel, out.shape[2:])
-    pixels = -(-out.shape[2] * plan.width // (REGISTERS * LANES)) * REGISTERS * LANES
-    # Every tap reads `pixels` floats from its place on, and the last copied lanes reach beyond the plane.
-    taps_end = int(plan.offsets.max()) // 4 + pixels
-    planes_end = len(plan.row_shifts) * len(plan.col_shifts) * plan.height * plan.width
-
-    def convolve(begin, end):
-        buffer = scratch("buffer", max(taps_end, planes_end) + 2 * LANES)
-        sums = scratch("sums", pixels + LANES)  # rows leave it by whole registers
-        _convolve(plan, REGISTERS, filters, x, out, bias, np.float32(least), buffer, sums, begin, end)
-    run_shares(convolve, len(x) * len(filters), threads)
-
-
-@lru_cache(maxsize=512)
-def plan_plane(geometry, kernel, output) -> PlanePlan:
-    """The PlanePlan for outputs of this height and width."""
-    steps, phases, sizes = [], [], []
-    for axis in (0, 1):
-        steps.append([divmod(tap * geometry.dilate[axis], geometry.stride[axis]) for tap in range(kernel[axis])])
-        phases.append(sorted({phase for _, phase in steps[axis]}))
-        sizes.append(output[axis] + max(step for step, _ in steps[axis]))
-    shifts = [np.array(phases[axis], np.int64) - geometry.pad[axis] for axis in (0, 1)]
-    offsets = [4 * (((phases[0].index(down_phase) * len(phases[1]) + phases[1].index(phase)) * sizes[0] + down)
-                    * sizes[1] + across) for across, phase in steps[1] for down, down_phase in steps[0]]
-    return PlanePlan(*sizes, *shifts, *geometry.stride, np.array(offsets, np.int32))
+def runs_in_strips(geometry, kernel) -> bool:
+    """Whether there is a kernel that needs no copy of the input."""
+    return (HAS_AVX512 and kernel in ((3, 3), (5, 5)) and geometry.stride in ((1, 1), (2, 2))
+            and geometry.dilate == (1, 1))
 
 
 @njit(cache=True, nogil=True)
-def _convolve(plan, registers, filters, x, out, bias, least, buffer, sums, begin, end):
-    # Items begin..end of (image, channel).
-    groups, each, taps = filters.shape
-    n, _, oh, ow = out.shape
+def convolve_strips(kernel, stride, pad, filters, x, out, bias, least, most, zeros, begin, end):
+    """Planes begin..end of x, image by image: an item for each image and channel. zeros: room for a row of x."""
+    groups, each, _ = filters.shape
+    clear_run(x.shape[3], address(zeros))
     for item in range(begin, end):
         group = item % groups
-        _pack(plan, x, item // groups, group, address(buffer))
         for which in range(each):
             weights, own_bias = address(filters[group, which]), address(bias[group]) + 4 * which
-            for first in range(0, oh * plan.width, LANES * registers):
-                place, to = address(buffer) + 4 * first, address(sums) + 4 * first
-                if registers == 8:
-                    multiply_dense(8, 1, weights, taps, address(plan.offsets), place, 0, 0, to, 0, own_bias, least)
-                else:
-                    multiply_dense(4, 1, weights, taps, address(plan.offsets), place, 0, 0, to, 0, own_bias, least)
-            dest = address(out) + 4 * (item * each + which) * oh * ow
-            write_rows(address(sums), 1, 0, oh, plan.width, ow, dest, 0, ow)
+            for column in range(0, out.shape[3], LANES):
+                place, masked = place_strip(x, item, out, item * each + which, column, kernel, stride, pad,
+                                            address(zeros))
+                _multiply(kernel, stride, masked, place, weights, own_bias, least, most)
 
 
 @njit(cache=True, nogil=True)
-def _pack(plan, x, image, channel, dest):
-    h, w = x.shape[2], x.shape[3]
-    plane = address(x) + 4 * h * w * (image * x.shape[1] + channel)
-    for row_shift in plan.row_shifts:
-        for col_shift in plan.col_shifts:
-            for row in range(plan.height):
-                y = row * plan.row_stride + row_shift
-                if 0 <= y < h:
-                    copy_run(plane + 4 * w * y, w, col_shift, plan.col_stride, plan.width, dest)
-                else:
-                    clear_run(plan.width, dest)
-                dest += 4 * plan.width
+def place_strip(x, plane, out, made, column, kernel, stride, pad, missing):
+    """(place, masked) as `multiply_strip` takes them, of the strip from `column` on of plane `made` of out.
+
+    x, out: (n, c, h, w); plane, made: numbers of planes, image by image.
+    """
+    h, w, oh, ow = x.shape[2], x.shape[3], out.shape[2], out.shape[3]
+    left, lanes = column * stride - pad[1], min(LANES, ow - column)
+    # Taps of a whole strip read this many columns, some of them only to be left out.
+    masked = left < 0 or left + LANES * stride + kernel - 1 > w or lanes < LANES
+    return (address(x) + 4 * h * w * plane, h, w, -pad[0], left, missing, address(out) + 4 * (oh * ow * made + column),
+            oh, ow, lanes), masked
+
+
+@njit(cache=True, nogil=True)
+def _multiply(kernel, stride, masked, place, weights, bias, least, most):
+    # numba compiles the kernel once for each combination of literal numbers.
+    if kernel == 3 and stride == 1:
+        if masked:
+            multiply_strip(3, 1, 1, place, weights, bias, least, most)
+        else:
+            multiply_strip(3, 1, 0, place, weights, bias, least, most)
+    elif kernel == 3:
+        if masked:
+            multiply_strip(3, 2, 1, place, weights, bias, least, most)
+        else:
+            multiply_strip(3, 2, 0, place, weights, bias, least, most)
+    elif stride == 1:
+        if masked:
+            multiply_strip(5, 1, 1, place, weights, bias, least, most)
+        else:
+            multiply_strip(5, 1, 0, place, weights, bias, least, most)
+    elif masked:
+        multiply_strip(5, 2, 1, place, weights, bias, least, most)
+    else:
+        multiply_strip(5, 2, 0, place, weights, bias, least, most)

@@ -10,8 +10,13 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar
 
 import numpy as np
+
+from .scratch import own_scratch
+from .tasks import run_stages
 
 
 class MatrixForm(ABC):
@@ -36,11 +41,24 @@ class MatrixForm(ABC):
         x is C-contiguous. Written into `out`, C-contiguous, where it is given. ValueError for other shapes or dtypes.
         """
 
+    def stages(self, x, bias, relu, out, threads, scratch) -> list[tuple]:
+        """What `apply` does for these very arrays, as stages (`tasks`) to be run any number of times.
+
+        The arrays are as `apply` takes them, writeable (numba would compile anew for others), and stay where they are:
+        what they hold when the stages run counts. scratch: a `Scratch` that no other thread uses. Nothing is checked.
+        """
+        return one_call(self, x, bias, relu, out, threads)
+
 
 class ConvForm(ABC):
-    """Prepared weights of one convolution (out, in / groups, kh, kw). nbytes: all that it keeps resident."""
+    """Prepared weights of one convolution (out, in / groups, kh, kw). nbytes: all that it keeps resident.
+
+    finishes: whether `apply` and `stages` take two arguments more: scale, float32 (out,), what sums are multiplied by
+    before the bias is added, and most: what is larger becomes it.
+    """
 
     name: str
+    finishes: ClassVar[bool] = False
 
     @classmethod
     @abstractmethod
@@ -55,6 +73,27 @@ class ConvForm(ABC):
     @abstractmethod
     def apply(self, x, bias=None, relu=False, out=None, threads=1) -> np.ndarray:
         """x float32 (n, c, h, w) C-contiguous -> float32 (n, out, oh, ow), bias and ReLU as in MatrixForm.apply."""
+
+    def stages(self, x, bias, relu, out, threads, scratch) -> list[tuple]:
+        """As `MatrixForm.stages`."""
+        return one_call(self, x, bias, relu, out, threads)
+
+
+def one_call(form, *arguments) -> list[tuple]:
+    """The stages of a form that has only `apply`."""
+    return [(partial(form.apply, *arguments),)]
+
+
+def run_once(form, x, bias, relu, out, threads, *finish) -> np.ndarray:
+    """`apply` of a form that has `stages`, for arguments that have been checked: `out`."""
+    if out.size:
+        run_stages(form.stages(_writeable(x), bias if bias is None else _writeable(bias), relu, out, threads,
+                               own_scratch(), *finish))
+    return out
+
+
+def _writeable(array):
+    return array if array.flags.writeable else array.copy()
 
 
 @dataclass(frozen=True)
@@ -104,6 +143,8 @@ class _Forms(Mapping):
 MATRIX_FORMS = _Forms({"sliced": "sliced:SlicedMatrix", "window": "window:WindowMatrix",
                        "wide": "wide:WideMatrix", "panels": "panels:PanelsMatrix", "dense": "dense:DenseMatrix"})
 CONV_FORMS = _Forms({"direct": "convolution:DirectConv", "dense": "dense:DenseConv"})
+# Those that are not exact, for precision="int8".
+INT8_FORMS = _Forms({"int8": "int8_conv:Int8Conv"})
 
 
 def matrix_output(x, bias, out, rows: int, cols: int) -> np.ndarray:

@@ -4,6 +4,8 @@ Planes are (h, w) images of one channel of one input; every kernel works on plan
 them out. `low` and `high` clip what is written: (0, inf) is ReLU, (-inf, inf) nothing; NaN goes through.
 """
 
+import math
+
 import numpy as np
 from numba import njit
 
@@ -29,15 +31,34 @@ def scale_planes(x, scale, shift, low, high, out, begin, end):
 @njit(cache=True, nogil=True)
 def clip_flat(x, low, high, out, begin, end):
     """out = clip(x), flat."""
-    for i in range(begin, end):
+    # Of slices, counted from 0, LLVM makes vectors: an index that may be negative costs four times as much.
+    x, out = x[begin:end], out[begin:end]
+    for i in range(out.size):
         out[i] = _clipped(x[i], low, high)
 
 
 @njit(cache=True, nogil=True)
 def add_flat(x, y, low, high, out, begin, end):
     """out = clip(x + y), flat."""
-    for i in range(begin, end):
+    x, y, out = x[begin:end], y[begin:end], out[begin:end]
+    for i in range(out.size):
         out[i] = _clipped(x[i] + y[i], low, high)
+
+
+@njit(cache=True, nogil=True)
+def gelu_flat(x, out, begin, end):
+    """out = x * (1 + erf(x / sqrt(2))) / 2, flat."""
+    for i in range(begin, end):
+        out[i] = x[i] * np.float32(0.5) * np.float32(1 + math.erf(x[i] * math.sqrt(0.5)))
+
+
+@njit(cache=True, nogil=True)
+def bias_rows(bias, low, out, begin, end):
+    """out[r] = max(low, out[r] + bias); out (rows, size), bias (size,)."""
+    for row in range(begin, end):
+        for i in range(bias.size):
+            value = out[row, i] + bias[i]
+            out[row, i] = low if value < low else value
 
 
 @njit(cache=True, nogil=True)

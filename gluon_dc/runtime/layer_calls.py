@@ -7,7 +7,7 @@ from .arguments import weight_axes
 from .choice import Choice
 from .forms import Geometry
 from .lowering import NO_CLIP
-from .operators import clip_call, scale_call
+from .operators import clip_stages, scale_stages
 
 _RELU = (0.0, math.inf)
 
@@ -28,8 +28,11 @@ class LayerRow:
     choice: Choice
 
 
-def bind_layer(step, x, output, weights):
-    """(call, LayerRow) of a Convolution or FullyConnected step: call(threads) fills `output` from x."""
+def bind_layer(step, x, output, weights, threads, scratch, extremes):
+    """(stages, LayerRow) of a Convolution or FullyConnected step: the stages (`tasks`) fill `output` from x.
+
+    extremes: `int8_extremes.Extremes` of the steps so far.
+    """
     shape = weights.shapes[step.weight]
     if _is_matrix(step, x, output, shape):
         x, made = x.reshape(-1, math.prod(shape[1:])), output.reshape(-1, shape[0])
@@ -39,7 +42,7 @@ def bind_layer(step, x, output, weights):
         prepared = weights.convolution(step.weight, geometry, x.shape, step.scale, step.output)
     row = LayerRow(step.weight, shape, prepared.density, prepared.name, prepared.form.nbytes,
                    output.size * math.prod(shape[1:]), prepared.choice)
-    return _call(step, prepared, x, made, weights), row
+    return _stages(step, prepared, x, made, weights, threads, scratch, extremes), row
 
 
 def _is_matrix(step, x, output, shape):
@@ -51,23 +54,21 @@ def _is_matrix(step, x, output, shape):
         dilate == (1, 1) or shape[2:] == (1, 1))
 
 
-def _call(step, prepared, x, output, weights):
-    form = prepared.form
-    if step.scale is not None and not prepared.scaled:
+def _stages(step, prepared, x, output, weights, threads, scratch, extremes):
+    form, (low, high) = prepared.form, step.clip
+    finishes = getattr(form, "finishes", False) and low in (0.0, -math.inf)
+    if step.scale is not None and not prepared.scaled and not finishes:
         channels = output.reshape(*output.shape[:2], -1)
-        after = scale_call(channels, step.scale, step.shift, step.clip, channels)
-
-        def scaled(threads):
-            form.apply(x, out=output, threads=threads)
-            after(threads)
-        return scaled
-    bias = step.shift if prepared.scaled else None if step.bias is None else weights.array(step.bias)
+        after = scale_stages(channels, step.scale, step.shift, step.clip, channels)
+        return form.stages(x, None, False, output, threads, scratch) + after(threads)
+    bias = step.shift if step.scale is not None else None if step.bias is None else weights.array(step.bias)
+    if finishes:
+        scale = None if prepared.scaled else step.scale
+        return form.stages(x, bias, low == 0.0, output, threads, scratch, scale, high)
+    if hasattr(form, "stages_between"):
+        stages, found = form.stages_between(x, bias, step.clip, output, threads, scratch, extremes.of(step.inputs[0]))
+        extremes.put(step.output, found)
+        return stages
     relu = step.clip == _RELU
-    if relu or step.clip == NO_CLIP:
-        return lambda threads: form.apply(x, bias, relu, output, threads)
-    clipped = clip_call(output, step.clip, output)
-
-    def clipping(threads):
-        form.apply(x, bias, False, output, threads)
-        clipped(threads)
-    return clipping
+    stages = form.stages(x, bias, relu, output, threads, scratch)
+    return stages if relu or step.clip == NO_CLIP else stages + clip_stages(output, step.clip, output)(threads)

@@ -1,7 +1,7 @@
-"""Operators without weights: each turns a step and its arrays into a call that fills the output.
+"""Operators without weights: each turns a step and its arrays into stages (`tasks`) that fill the output.
 
-`bind(step, inputs, output)` returns a function of the number of threads. The arrays are C-contiguous float32 of the
-shapes that `infer_shapes` gave, and stay where they are: whoever made the plan writes the inputs before the call.
+The arrays are C-contiguous float32 of the shapes that `infer_shapes` gave, and stay where they are: whoever made the
+plan writes the inputs before the stages run. A binder gives a function from the number of threads to stages.
 """
 
 import math
@@ -12,22 +12,27 @@ import numpy as np
 from . import kernels
 from .arguments import pad_widths, pooling_window, reduced_axes, slices_of, softmax_axis, transposed_axes
 from .attributes import flag, integer, number, text
-from .pool import run_shares
+from .lowering import NO_CLIP
+from .max_pooling import max_pool_strips, pools_in_strips
+from .tasks import shared, stage_of
 
 # Elements below which a second thread costs more than it brings.
 ALONE = 2**16
 
 
-def bind(step, inputs, output):
-    """The call that computes a step: function(threads) -> None."""
-    return _BINDERS[step.op](step, inputs, output)
+def bind(step, inputs, output, threads) -> list[tuple]:
+    """The stages that compute a step, on up to so many threads."""
+    return _BINDERS[step.op](step, inputs, output)(threads)
 
 
 def _shared(work, count, kernel, *arguments):
-    """Call of kernel(*arguments, begin, end) for shares of 0..count."""
-    def call(threads):
-        run_shares(lambda begin, end: kernel(*arguments, begin, end), count, threads if work >= ALONE else 1)
-    return call
+    """Stages of kernel(*arguments, begin, end) for shares of 0..count."""
+    return lambda threads: shared(kernel, lambda share: arguments, count, threads if work >= ALONE else 1)
+
+
+def _alone(function, *arguments):
+    """The stage of a Python function."""
+    return lambda threads: stage_of([partial(function, *arguments)])
 
 
 def _floats(*numbers):
@@ -36,30 +41,27 @@ def _floats(*numbers):
 
 def _numpy(function):
     """Binder of an operator that NumPy does in one call: function(node, *inputs, output)."""
-    def binder(step, inputs, output):
-        call = partial(function, step.node, *inputs, output)
-        return lambda threads: call()
-    return binder
+    return lambda step, inputs, output: _alone(function, step.node, *inputs, output)
 
 
-def clip_call(x, clip, output):
-    """Call of clip(x), x and output of one shape."""
+def clip_stages(x, clip, output):
+    """Function threads -> stages of clip(x), x and output of one shape."""
     return _shared(x.size, x.size, kernels.clip_flat, x.reshape(-1), *_floats(*clip), output.reshape(-1))
 
 
-def scale_call(x, scale, shift, clip, output):
-    """Call of clip(x * scale + shift) by channel (axis 1)."""
+def scale_stages(x, scale, shift, clip, output):
+    """Function threads -> stages of clip(x * scale + shift) by channel (axis 1)."""
     planes = x.shape[0] * x.shape[1]
     return _shared(x.size, planes, kernels.scale_planes, x.reshape(planes, -1), scale, shift, *_floats(*clip),
                    output.reshape(planes, -1))
 
 
 def _batch_norm(step, inputs, output):
-    return scale_call(inputs[0], step.scale, step.shift, step.clip, output)
+    return scale_stages(inputs[0], step.scale, step.shift, step.clip, output)
 
 
 def _clip(step, inputs, output):
-    return clip_call(inputs[0], (number(step.node, "a_min"), number(step.node, "a_max")), output)
+    return clip_stages(inputs[0], (number(step.node, "a_min"), number(step.node, "a_max")), output)
 
 
 def _add(step, inputs, output):
@@ -80,33 +82,30 @@ def _multiply(step, inputs, output):
 
 
 def _binary(function):
-    def binder(step, inputs, output):
-        clipped = clip_call(output, step.clip, output) if step.clip != (-math.inf, math.inf) else None
+    def compute(inputs, output):
+        with np.errstate(all="ignore"):
+            function(*inputs, out=output)
 
-        def call(threads):
-            with np.errstate(all="ignore"):
-                function(*inputs, out=output)
-            if clipped:
-                clipped(threads)
-        return call
+    def binder(step, inputs, output):
+        computed = _alone(compute, inputs, output)
+        if step.clip == NO_CLIP:
+            return computed
+        clipped = clip_stages(output, step.clip, output)
+        return lambda threads: computed(threads) + clipped(threads)
     return binder
 
 
 def _scalar(function):
-    def binder(step, inputs, output):
-        value = np.float32(number(step.node, "scalar"))
-
-        def call(threads):
-            with np.errstate(all="ignore"):
-                function(inputs[0], value, output)
-        return call
-    return binder
+    def compute(x, value, output):
+        with np.errstate(all="ignore"):
+            function(x, value, output)
+    return lambda step, inputs, output: _alone(compute, inputs[0], np.float32(number(step.node, "scalar")), output)
 
 
 def _activation(step, inputs, output):
     kind = step.node.attrs["act_type"]
     if kind == "relu":
-        return clip_call(inputs[0], (0, math.inf), output)
+        return clip_stages(inputs[0], (0, math.inf), output)
     return _numpy(_ACTIVATIONS[kind])(step, inputs, output)
 
 
@@ -128,13 +127,16 @@ _ACTIVATIONS = {
 }
 
 
-def _leaky(node, x, *others):
+def _leaky(step, inputs, output):
+    if text(step.node, "act_type", "leaky") == "gelu":
+        return _shared(inputs[0].size, output.size, kernels.gelu_flat, inputs[0].reshape(-1), output.reshape(-1))
+    return _alone(_leaky_by_numpy, step.node, *inputs, output)
+
+
+def _leaky_by_numpy(node, x, *others):
     *gamma, output = others
     kind, slope = text(node, "act_type", "leaky"), np.float32(number(node, "slope", 0.25))
     with np.errstate(over="ignore"):
-        if kind == "gelu":
-            output[...] = x * np.float32(0.5) * (1 + _erf(x * np.float32(math.sqrt(0.5))))
-            return
         if kind == "leaky":
             low = slope * x
         elif kind == "prelu":
@@ -147,10 +149,6 @@ def _leaky(node, x, *others):
     np.copyto(output, np.where(x > 0, x, low))
 
 
-def _erf(x):
-    return np.array([math.erf(value) for value in x.reshape(-1).tolist()], np.float32).reshape(x.shape)
-
-
 def _hard_sigmoid(node, x, output):
     np.clip(x * np.float32(number(node, "alpha", 0.2)) + np.float32(number(node, "beta", 0.5)), 0, 1, out=output)
 
@@ -161,12 +159,15 @@ def _pooling(step, inputs, output):
     (kernel_h, kernel_w), (stride_h, stride_w), (pad_h, pad_w) = pooling_window(node, x.shape)
     planes = x.shape[0] * x.shape[1]
     images, made = x.reshape(planes, *x.shape[2:]), output.reshape(planes, *output.shape[2:])
-    if flag(node, "global_pool") and average:
+    whole = (kernel_h, kernel_w, pad_h, pad_w) == (*x.shape[2:], 0, 0)
+    if average and (whole or flag(node, "global_pool")):
         return _shared(x.size, planes, kernels.plane_means, x.reshape(planes, -1), output.reshape(-1))
     window = (kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w)
     inside = 2 * made.shape[1] <= images.shape[1] and 2 * made.shape[2] <= images.shape[2]
     if kind == "max" and window == (2, 2, 2, 2, 0, 0) and inside:
         return _shared(x.size, planes, kernels.max_pool_twos, images, made)
+    if kind == "max" and pools_in_strips(window[:2], window[2:4]):
+        return _shared(x.size, planes, max_pool_strips, x, stride_h, (pad_h, pad_w), output)
     if kind == "max":
         return _shared(x.size, planes, kernels.max_pool, images, *window, made)
     count_pad = flag(node, "count_include_pad", True)
@@ -211,10 +212,7 @@ def _concat(step, inputs, output):
         if part.ctypes.data != x.ctypes.data or not part.flags.c_contiguous:
             copies.append((part, x))
 
-    def call(threads):
-        for part, x in copies:
-            np.copyto(part, x)
-    return call
+    return lambda threads: [(partial(np.copyto, part, x),) for part, x in copies]
 
 
 def _pad(node, x, output):
@@ -235,7 +233,7 @@ _slice = _numpy(lambda node, x, output: np.copyto(output, x[slices_of(node, x.sh
 _arithmetic = {"sub": _binary(np.subtract), "div": _binary(np.divide), "mul": _multiply, "add": _add}
 
 _BINDERS = {
-    "BatchNorm": _batch_norm, "Activation": _activation, "LeakyReLU": _numpy(_leaky), "clip": _clip,
+    "BatchNorm": _batch_norm, "Activation": _activation, "LeakyReLU": _leaky, "clip": _clip,
     "hard_sigmoid": _numpy(_hard_sigmoid), "Pooling": _pooling, "_contrib_AdaptiveAvgPooling2D": _adaptive_pooling,
     "LRN": _lrn, "softmax": _numpy(_softmax), "log_softmax": _numpy(_softmax), "Concat": _concat,
     "Pad": _numpy(_pad), "transpose": _transpose, "SwapAxis": _transpose, "slice": _slice, "slice_axis": _slice,

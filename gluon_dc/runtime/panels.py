@@ -2,15 +2,15 @@
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
 from numba import njit
 
-from .forms import MatrixForm, matrix_output
-from .pool import run_shares
-from .scratch import scratch
+from .forms import MatrixForm, matrix_output, run_once
 from .simd import HAS_AVX512, LANES
+from .tasks import shared
 from .tile_copies import copy_lanes, store_lanes, transpose_square
 from .tile_kernel import address, multiply_kept
 from .tile_plan import worth_threads
@@ -65,28 +65,29 @@ class PanelsMatrix(MatrixForm):
         return len(coded.shape) == 2 and coded.size > 0
 
     def apply(self, x, bias=None, relu=False, out=None, threads=1):
-        out = matrix_output(x, bias, out, self.rows, self.cols)
-        for begin in range(0, len(x), MAX_REGISTERS * LANES):
-            part = slice(begin, begin + MAX_REGISTERS * LANES)
-            self._multiply(x[part], bias, np.float32(0 if relu else -np.inf), out[part], threads)
-        return out
+        return run_once(self, x, bias, relu, matrix_output(x, bias, out, self.rows, self.cols), threads)
 
-    def _multiply(self, x, bias, least, out, threads):
-        # At most MAX_REGISTERS * LANES inputs.
+    def stages(self, x, bias, relu, out, threads, scratch):
+        biases = np.zeros(len(self.begins) * self.block_rows, np.float32)
+        if bias is not None:
+            biases[:bias.size] = bias
+        most, least = MAX_REGISTERS * LANES, np.float32(0 if relu else -np.inf)
+        parts = [slice(begin, begin + most) for begin in range(0, len(x), most)]
+        return [stage for part in parts
+                for stage in self._some(x[part], biases, least, out[part], threads, scratch)]
+
+    def _some(self, x, biases, least, out, threads, scratch):
+        # For at most MAX_REGISTERS * LANES inputs.
         registers, (blocks, panels) = -(-len(x) // LANES), self.begins.shape
         threads = worth_threads(self.entries.size * (0.7 * registers + 1), threads)
         size = (panels, PANEL + 1, registers * LANES)
         packed = scratch("packed", math.prod(size))[:math.prod(size)].reshape(size)
-        biases = np.zeros(blocks * self.block_rows, np.float32)
-        if bias is not None:
-            biases[:bias.size] = bias
-        run_shares(lambda begin, end: _pack(x, packed, scratch("square", LANES * LANES), begin, end), panels, threads)
-
-        def multiply(begin, end):
-            sums = scratch("sums", self.order.shape[2] * registers * LANES)
-            _multiply_blocks(registers, *self._arrays, self.block_rows, packed, sums, biases, least, out,
-                             scratch("square", LANES * LANES), begin, end)
-        run_shares(multiply, blocks, threads)
+        square = partial(scratch, "square", LANES * LANES)
+        sums = partial(scratch, "sums", self.order.shape[2] * registers * LANES)
+        pack = lambda share: (x, packed, square(share))  # noqa: E731
+        multiply = lambda share: (registers, *self._arrays, self.block_rows, packed, sums(share), biases,  # noqa: E731
+                                  least, out, square(share))
+        return shared(_pack, pack, panels, threads) + shared(_multiply_blocks, multiply, blocks, threads)
 
 
 @njit(cache=True, nogil=True)

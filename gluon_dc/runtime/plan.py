@@ -8,62 +8,76 @@ import numpy as np
 from .arguments import weight_axes
 from .buffers import Layout
 from .graph import infer_shapes
+from .int8_extremes import Extremes
 from .layer_calls import bind_layer
 from .lowering import LAYERS
+from .operations import check_operations, operations_of_step
 from .operators import bind
+from .scratch import Scratch
+from .tasks import Program
+
+# Operations of a call that nothing interrupts: some milliseconds.
+_MOST_WORK = 2**28
 
 
 class Plan:
     """Runs a net for inputs of one shape, by one thread at a time.
 
-    graph: Graph. steps: as `lower` gives them. weights: Weights. shape: of the input. max_nbytes: most bytes that
-    activations may take. Raises ValueError for shapes that do not go through the net, and for more bytes than that,
-    before they are allocated; as `Weights` for weights that do not decode.
+    graph: Graph. steps: as `lower` gives them. weights: Weights. shape: of the input. threads: that a run may use.
+    max_nbytes: most bytes that activations may take. max_operations: most for each input. Raises ValueError for shapes
+    that do not go through the net, and for more than that, before anything is allocated; as `Weights` for weights that
+    do not decode.
     """
 
-    def __init__(self, graph, steps, weights, shape, max_nbytes):
+    def __init__(self, graph, steps, weights, shape, threads, max_nbytes, max_operations):
         data = graph.nodes[graph.data[0]]
         shapes = infer_shapes(graph, weights.shapes, {data.name: shape})
+        check_operations(graph, shapes, shape[0], max_operations)
         constants = [i for i, node in enumerate(graph.nodes) if node.op == "null" and i not in graph.data]
         layout = Layout(steps, shapes, graph.data, graph.outputs, constants)
         self.nbytes = layout.nbytes
         _check_nbytes(self.nbytes + _margins(steps, shapes), shape, max_nbytes)
         self._arrays = layout.allocate()
-        self._weights, self._graph = weights, graph
+        self._weights, self._graph, self._threads = weights, graph, threads
         self._layout, self._shapes = layout, shapes
         self._input = self._array(graph.data[0])
-        self.rows, self._calls, self.names = [], [], []
-        for step in _with_progress(steps):
-            if not layout.is_alias(step):
-                self._calls.append(self._bound(step))
-                self.names.append(step.weight or step.node.name)
+        self.rows, self.names, self._stages, self._scratch = [], [], [], Scratch()
+        self._extremes = Extremes(steps)
+        executed = [step for step in steps if not layout.is_alias(step)]
+        for step in _with_progress(executed):
+            self._stages.append(self._bound(step))
+            self.names.append(step.weight or step.node.name)
+        self._programs = [Program([stage for i in group for stage in self._stages[i]])
+                          for group in _groups([operations_of_step(step, shapes) for step in executed])]
         self._outputs = [self._array(i) for i in graph.outputs]
 
-    def run(self, x, threads) -> list[np.ndarray]:
+    def run(self, x) -> list[np.ndarray]:
         """New arrays of the net's outputs for x."""
-        np.copyto(self._input, x)
-        for call in self._calls:
-            call(threads)
+        self._input[...] = x
+        for program in self._programs:
+            program()
         return [output.copy() for output in self._outputs]
 
-    def profile(self, x, threads, rounds) -> list[float]:
+    def profile(self, x, rounds) -> list[float]:
         """Median seconds of each step, in the order of `names`."""
         np.copyto(self._input, x)
-        seconds = np.zeros((rounds, len(self._calls)))
+        programs = [Program(stages) for stages in self._stages]
+        seconds = np.zeros((rounds, len(programs)))
         for of_round in seconds:
-            for i, call in enumerate(self._calls):
+            for i, program in enumerate(programs):
                 begin = time.perf_counter()
-                call(threads)
+                program()
                 of_round[i] = time.perf_counter() - begin
         return np.median(seconds, axis=0).tolist()
 
     def _bound(self, step):
         inputs, output = [self._array(i) for i in step.inputs], self._array(step.output)
         if step.op not in LAYERS:
-            return bind(step, inputs, output)
-        call, row = bind_layer(step, inputs[0], output, self._weights)
+            return bind(step, inputs, output, self._threads)
+        stages, row = bind_layer(step, inputs[0], output, self._weights, self._threads, self._scratch,
+                                 self._extremes)
         self.rows.append(row)
-        return call
+        return stages
 
     def _array(self, i):
         if i in self._arrays:
@@ -71,6 +85,18 @@ class Plan:
         # A parameter, or a view of one.
         name = self._graph.nodes[self._layout.constant_of(i)].name
         return self._weights.array(name).reshape(self._shapes[i])
+
+
+def _groups(works):
+    # Steps whose work in one call is little enough that Ctrl-C does not wait for it: ranges of their numbers.
+    groups, total = [], math.inf
+    for i, work in enumerate(works):
+        if total + work > _MOST_WORK:
+            groups.append([])
+            total = 0
+        groups[-1].append(i)
+        total += work
+    return groups
 
 
 def _margins(steps, shapes):

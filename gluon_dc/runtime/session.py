@@ -1,29 +1,34 @@
 """A compressed net that runs by itself: from the graph and the weights of a .gdc file, without MXNet."""
 
+import math
 import os
 import threading
 from collections import OrderedDict
 
 import numpy as np
 
-from ..coding import CompressedModel, FormatError, loads
+from ..coding import CompressedModel, FormatError
 from ..coding.container import load
 from ..coding.context_tensor import decode_groups
-from ..coding.errors import located
-from .attributes import integers
+from .arguments import weight_axes
+from .attributes import flag, integers
+from .compiling import compiling_shown
 from .graph import check_operators, infer_shapes, read_graph
 from .lowering import lower
+from .operations import check_operations
 from .plan import Plan
+from .settings import MAX_NBYTES, MAX_OPERATIONS, Settings
 from .weights import Weights
 
-# Of the activations of one run: a VGG-16 takes 40 MB an image.
-MAX_NBYTES = 2**32
+# Operators whose output has the channels of their first input.
+_KEEP_SIZES = ("BatchNorm", "Activation", "Dropout", "_copy", "BlockGrad", "Pooling", "_mul_scalar", "_plus_scalar",
+               "_minus_scalar", "_div_scalar", "clip")
 MAX_SHAPES = 4
 MAX_IDLE = 4
 
 
 def session(model, threads=1, force=None, batch=1, input_shape=None, max_nbytes=MAX_NBYTES,
-            measure=True, progress=None) -> "Session":
+            measure=True, progress=None, max_operations=MAX_OPERATIONS, precision="float32") -> "Session":
     """Make a compressed net ready to run, without MXNet.
 
     Parameters
@@ -45,10 +50,16 @@ def session(model, threads=1, force=None, batch=1, input_shape=None, max_nbytes=
     measure : bool
         Whether each layer's forms are timed, once, for the fastest (milliseconds a layer, remembered in the user's cache
         folder: ``runtime.choice_cache``); else forms are chosen by rule.
-
     progress : callable, optional
         ``progress(weights)`` after each part that the context coder has decoded, a second for a million weights; from
         any thread.
+    max_operations : int
+        Most multiply-adds, and numbers touched by operators without weights, that a run may take for each input: a
+        small file may describe a net that runs for hours. LeNet-5 takes 2 million, VGG-16 16 thousand million.
+    precision : "float32" or "int8"
+        "int8": convolutions may run in bytes, several times as fast where the processor multiplies bytes (AVX-512
+        VNNI), and off by about a hundredth of a layer's largest output; else results are those of the dense net, to
+        float32 rounding. docs/runtime.md says more.
 
     Returns
     -------
@@ -63,27 +74,26 @@ def session(model, threads=1, force=None, batch=1, input_shape=None, max_nbytes=
     OSError
         The file cannot be read.
     """
-    for name, value in (("threads", threads), ("batch", batch)):
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-            raise ValueError(f"{name} must be a whole number from 1 on, got {value!r}")
-    if input_shape is not None and not (isinstance(input_shape, (tuple, list)) and all(
-            isinstance(size, (int, np.integer)) and size > 0 for size in input_shape)):
-        raise ValueError(f"input_shape is a tuple of whole numbers from 1 on, such as (3, 224, 224), got {input_shape!r}")
-    if not isinstance(force, (str, dict, type(None))):
-        raise TypeError(f"force is the name of a form or {{pattern: name}}, got {force!r}")
-    if not max_nbytes > 0:
-        raise ValueError(f"max_nbytes must be above 0, got {max_nbytes!r}")
+    settings = Settings(threads, force, batch, input_shape, max_nbytes, measure, max_operations, precision)
     if isinstance(model, CompressedModel):
-        return Session(model, None, threads, force, batch, input_shape, max_nbytes, measure, progress)
+        with compiling_shown():
+            return Session(model, None, settings, progress)
     if not isinstance(model, (str, os.PathLike)):
         raise TypeError(f"session takes a CompressedModel or the path of a file, got {type(model).__name__}: "
                         "gluon_dc.loads(data) reads bytes, gluon_dc.compress(net, graph=True) takes a net")
     path = os.fspath(model)
+    with compiling_shown():
+        return _of_file(path, settings, progress)
+
+
+def _of_file(path, settings, progress):
     found = load(path)  # refuses what is no .gdc file before it reads all of it
     with open(path, "rb") as file:
         data = file.read()
-    with located(path):
-        return Session(found, data, threads, force, batch, input_shape, max_nbytes, measure, progress)
+    try:
+        return Session(found, data, settings, progress)
+    except FormatError as error:  # other errors are about settings
+        raise FormatError(f"{path}: {error}") from None
 
 
 class Session:
@@ -97,29 +107,33 @@ class Session:
         The file's.
     """
 
-    def __init__(self, model, data, threads, force, batch, input_shape, max_nbytes, measure=True, progress=None):
+    def __init__(self, model, data, settings, progress=None):
         if model.graph is None:
             raise FormatError("this file has no graph, so it cannot run by itself: compress with graph=True, or add "
                               "one: tools/add_graph.py FILE.gdc -o OUT.gdc")
-        self.metadata = dict(model.metadata)
-        self._threads, self._max_nbytes = int(threads), max_nbytes
+        self.metadata, self._settings = dict(model.metadata), settings
         self._graph = read_graph(model.graph, model.tensors)
         check_operators(self._graph)
         self._check_data()
-        self._weights = Weights(model, data, force, self._threads, measure)
+        self._weights = Weights(model, data, settings.force, settings.threads, settings.measure,
+                                precision=settings.precision)
         self._plans, self._lock, self._last = OrderedDict(), threading.Lock(), None
-        self.input_shape = self._noted_shape() if input_shape is None else tuple(map(int, input_shape))
-        self._check_shapes(int(batch))
+        self.input_shape = settings.input_shape or self._noted_shape()
+        self._check_shapes(settings.batch)
         decode_groups(model.tensors, progress)  # on several threads
         self._steps = lower(self._graph, self._weights.array)
         if self.input_shape is None:
             return
-        plan = self._new_plan((int(batch), *self.input_shape))
-        self._put_back((int(batch), *self.input_shape), plan)
+        plan = self._new_plan((settings.batch, *self.input_shape))
+        self._put_back((settings.batch, *self.input_shape), plan)
 
     def __repr__(self):
-        shape = "" if self.input_shape is None else f"{self._expected()}, "
-        return f"Session({shape}{len(self._weights.shapes)} tensors, weights of {self.weights_nbytes:,} bytes)"
+        weights = "not yet made ready" if self._last is None else f"weights of {self.weights_nbytes:,} bytes"
+        return f"Session({self._expected()}, {len(self._weights.shapes)} tensors, {weights})"
+
+    def __reduce_ex__(self, protocol):
+        raise TypeError("a Session cannot be copied or pickled: make another one from the file, gluon_dc.session(FILE);"
+                        " threads may share this one")
 
     def __call__(self, x):
         return self.run(x)
@@ -133,7 +147,7 @@ class Session:
         x = self._checked(x)
         plan = self._take(x.shape)
         try:
-            outputs = plan.run(x, self._threads)
+            outputs = plan.run(x)
         finally:
             self._put_back(x.shape, plan)
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
@@ -143,7 +157,7 @@ class Session:
         x = self._checked(x)
         plan = self._take(x.shape)
         try:
-            return list(zip(plan.names, plan.profile(x, self._threads, rounds)))
+            return list(zip(plan.names, plan.profile(x, rounds)))
         finally:
             self._put_back(x.shape, plan)
 
@@ -183,9 +197,18 @@ class Session:
 
     def _check_shapes(self, batch):
         # Before anything is decoded, which takes seconds for a large net.
-        if self.input_shape is not None:
-            name = self._graph.nodes[self._graph.data[0]].name
-            infer_shapes(self._graph, self._weights.shapes, {name: (batch, *self.input_shape)})
+        if self.input_shape is None:
+            return
+        name = self._graph.nodes[self._graph.data[0]].name
+        try:
+            shapes = infer_shapes(self._graph, self._weights.shapes, {name: (batch, *self.input_shape)})
+        except FormatError:
+            raise
+        except ValueError as error:
+            if self._settings.input_shape is None:
+                raise FormatError(str(error)) from None  # the file contradicts itself
+            raise ValueError(f"input_shape: {self.input_shape} does not go through the net ({error})") from None
+        check_operations(self._graph, shapes, batch, self._settings.max_operations)
 
     def _noted_shape(self):
         node = self._graph.nodes[self._graph.data[0]]
@@ -193,7 +216,8 @@ class Session:
         return shape[1:] if shape is not None and len(shape) > 1 and min(shape[1:]) >= 1 else None
 
     def _expected(self):
-        return "(n, ...)" if self.input_shape is None else f"(n, {', '.join(map(str, self.input_shape))})"
+        sizes = open_sizes(self._graph, self._weights.shapes) if self.input_shape is None else self.input_shape
+        return f"(n, {', '.join(map(str, sizes))})"
 
     def _checked(self, x):
         if not isinstance(x, np.ndarray) or x.dtype != np.float32:
@@ -220,10 +244,15 @@ class Session:
                              f"({error})") from None
 
     def _new_plan(self, shape):
-        plan = Plan(self._graph, self._steps, self._weights, shape, self._max_nbytes)
+        with compiling_shown():
+            plan = self._made_plan(shape)
         self._weights.release()  # what was decoded to make forms
         self._last = plan
         return plan
+
+    def _made_plan(self, shape):
+        return Plan(self._graph, self._steps, self._weights, shape, self._settings.threads,
+                    self._settings.max_nbytes, self._settings.max_operations)
 
     def _put_back(self, shape, plan):
         with self._lock:
@@ -233,6 +262,22 @@ class Session:
                 idle.append(plan)
             while len(self._plans) > MAX_SHAPES:
                 self._plans.popitem(last=False)
+
+
+def open_sizes(graph, weight_shapes) -> tuple:
+    """Sizes of an input without its batch, as text where they are open, by the layer that takes it."""
+    reached = set(graph.data)
+    for i, node in enumerate(graph.nodes):
+        if node.op == "null" or not reached.intersection(node.inputs[:1]):
+            continue
+        if node.op == "Convolution":
+            return weight_shapes[graph.nodes[node.inputs[1]].name][1] * weight_axes(node)[3], "h", "w"
+        if node.op == "FullyConnected":
+            rows, *columns = weight_shapes[graph.nodes[node.inputs[1]].name]
+            return (math.prod(columns),) if flag(node, "flatten", True) else ("...", math.prod(columns))
+        if node.op in _KEEP_SIZES:
+            reached.add(i)
+    return ("...",)
 
 
 def _justified(line, widths):

@@ -13,10 +13,10 @@ from numba import njit
 
 from ..coding.threads import in_threads
 from . import simd, sliced_kernel
-from .forms import MatrixForm, matrix_output
+from .forms import MatrixForm, matrix_output, run_once
 from .kept import kept_weights
 from .simd import LANES
-from .slices import codebook_table, kernel_inputs, run_slices, slice_parts
+from .slices import bias_or_none, codebook_table, slice_parts, slice_stages
 
 _LEAST_CODE_BITS = 5
 _STEP_NS = 5.0  # of a Zen 5 core
@@ -61,13 +61,12 @@ class SlicedMatrix(MatrixForm):
         return sum(array.nbytes for array in (self.words, self.bounds, self.order, self.codebook))
 
     def apply(self, x, bias=None, relu=False, out=None, threads=1):
-        out = matrix_output(x, bias, out, self.rows, self.cols)
-        x, bias = kernel_inputs(x, bias)
+        return run_once(self, x, bias, relu, matrix_output(x, bias, out, self.rows, self.cols), threads)
+
+    def stages(self, x, bias, relu, out, threads, scratch):
         kernel = sliced_kernel.run_vectors if simd.HAS_AVX512 else sliced_kernel.run_plain
-        weights = (self.words, self.bounds, self.order, self.codebook, self.code_bits)
-        run_slices(lambda first, last: kernel(*weights, x, bias, relu, out, first, last), self.bounds,
-                   len(x) * _STEP_NS, threads)
-        return out
+        return slice_stages(kernel, (self.words, self.bounds, self.order, self.codebook, self.code_bits, x,
+                                     bias_or_none(bias), relu, out), self.bounds, len(x) * _STEP_NS, threads)
 
 
 @njit(cache=True, nogil=True)

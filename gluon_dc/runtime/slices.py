@@ -3,8 +3,8 @@
 import numpy as np
 
 from ..coding.threads import thread_count
-from .pool import run_shares
 from .simd import aligned
+from .tasks import Task, shares, stage_of
 
 _PARTS_A_THREAD = 4
 # Starting a second thread costs about as much as it saves below this.
@@ -13,10 +13,9 @@ _LEAST_NS = 200_000
 _NO_BIAS = np.empty(0, np.float32)
 
 
-def kernel_inputs(x, bias):
-    """x and bias as the kernels take them, no bias as (0,): numba would compile them anew for read-only arrays."""
-    bias = _NO_BIAS if bias is None else bias
-    return x if x.flags.writeable else x.copy(), bias if bias.flags.writeable else bias.copy()
+def bias_or_none(bias):
+    """A bias as the kernels take it: none is (0,)."""
+    return _NO_BIAS if bias is None else bias
 
 
 def codebook_table(coded, size: int) -> np.ndarray:
@@ -27,19 +26,17 @@ def codebook_table(coded, size: int) -> np.ndarray:
     return table
 
 
-def run_slices(function, bounds, step_ns: float, threads: int) -> None:
-    """function(first, last) for shares of all slices: on one thread where the work is small.
+def slice_stages(kernel, arguments, bounds, step_ns: float, threads: int) -> list[tuple]:
+    """The stage of kernel(*arguments, first, last) for shares of all slices: one where the work is small.
 
     bounds: int64 (slices + 1,) of steps. step_ns: nanoseconds of a step, about, all rows of x together.
     """
     slices = bounds.size - 1
     if threads <= 1 or bounds[-1] * step_ns < _LEAST_NS:
-        if slices:
-            function(0, slices)
-        return
+        return stage_of([Task(kernel, arguments, 0, slices)] if slices else [])
     work = bounds + np.arange(slices + 1)  # a slice without steps is work too
-    edge = lambda amount: int(np.searchsorted(work, amount))
-    run_shares(lambda begin, end: function(edge(begin), edge(end)), int(work[-1]), threads)
+    edges = [int(np.searchsorted(work, amount)) for pair in shares(int(work[-1]), threads) for amount in pair]
+    return stage_of([Task(kernel, arguments, first, last) for first, last in zip(edges[::2], edges[1::2])])
 
 
 def slice_parts(slices: int) -> list[tuple[int, int]]:

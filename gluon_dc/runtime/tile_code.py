@@ -55,6 +55,12 @@ def at_least(builder, vector, least):
     return builder.select(builder.fcmp_ordered("<", vector, low), low, vector)
 
 
+def clipped(builder, vector, least, most):
+    """The lanes brought between two scalars, least <= most; NaN stays NaN."""
+    vector, high = at_least(builder, vector, least), splat(builder, most)
+    return builder.select(builder.fcmp_ordered(">", vector, high), high, vector)
+
+
 def prefetch_line(builder, place):
     """Ask for the cache line of an address, to be read; any address will do."""
     numbers = [ir.Constant(I32, number) for number in (0, 3, 1)]  # to read; kept in all levels; data

@@ -11,8 +11,8 @@ from numba import types
 from numba.extending import intrinsic
 
 from .simd import F32, I16, I32, I64, VECTOR, counted_loop, data_pointer
-from .tile_code import (VECTOR_BYTES, at_least, element, moved, multiply_add, prefetch_line, read, register_at, splat,
-                        widened, write)
+from .tile_code import (VECTOR_BYTES, at_least, clipped, element, moved, multiply_add, prefetch_line, read, register_at,
+                        splat, widened, write)
 
 AHEAD_NBYTES = 2048  # from weights that are read to those asked for: over the end of a page, where processors stop
 
@@ -30,11 +30,11 @@ def multiply_kept(typing_context, registers, rows, entries, steps, unit, share, 
                   source_stride, dest, dest_stride, bias, least):
     """A group of rows over one tile: dest[row] = max(least, start[row] + sum of value * x[key]), `registers` wide.
 
-    registers, rows: literal ints, registers * rows + 2 of them live at once; rows is 1 or 4. entries: address of uint16
-    [steps][rows], key + 256 * code; codebook: of float32. A key's pixels lie unit * key bytes after x; of a single row,
-    extra * (key * share >> 16) bytes further: a table of places would cost a load more, a sixth of the speed. order:
-    address of uint16 numbers of the rows. start[row] is read at source + row * source_stride (bytes) or, where source
-    is 0, is bias[row] in every pixel; dest likewise. least: float32, 0 for ReLU, -inf for none; NaN stays NaN.
+    registers, rows: literal ints, registers * rows + 2 of them live at once. entries: address of uint16 [steps][rows],
+    key + 256 * code; codebook: of float32. A key's pixels lie unit * key + extra * (key * share >> 16) bytes after x: a
+    table of places would cost a load more, a sixth of the speed. order: address of uint16 numbers of the rows.
+    start[row] is read at source + row * source_stride (bytes) or, where source is 0, is bias[row] in every pixel; dest
+    likewise. least: float32, 0 for ReLU, -inf for none; NaN stays NaN.
     """
     if not all(isinstance(literal, types.IntegerLiteral) for literal in (registers, rows)):
         return None
@@ -44,51 +44,101 @@ def multiply_kept(typing_context, registers, rows, entries, steps, unit, share, 
         (entries, steps, unit, share, extra, codebook, x, order, source, source_stride, dest, dest_stride, bias,
          least) = arguments[2:]
         numbers = [widened(builder, read(builder, moved(builder, order, 2 * i), I16)) for i in range(g)]
-
-        def term(word, which, sums):
-            # Adds the entry at bits 16 * which of the word to the sums of one row.
-            key = builder.and_(builder.lshr(word, ir.Constant(I64, 16 * which)), ir.Constant(I64, 255))
-            code = builder.and_(builder.lshr(word, ir.Constant(I64, 16 * which + 8)), ir.Constant(I64, 255))
-            pixels = builder.add(x, builder.mul(key, unit))
-            if g == 1:
-                times = builder.lshr(builder.mul(key, share), ir.Constant(I64, 16))
-                pixels = builder.add(pixels, builder.mul(times, extra))
-            value = splat(builder, read(builder, element(builder, codebook, code), F32))
-            return [multiply_add(builder, value, register_at(builder, pixels, j), sums[j]) for j in range(r)]
-
-        def step_of(many):
-            # So many entries are read as one word.
-            def step(index, sums):
-                place = builder.add(entries, builder.mul(index, ir.Constant(I64, 2 * many)))
-                word = widened(builder, read(builder, place, ir.IntType(16 * many), align=2))
-                for i in range(many):
-                    mine = slice(i % g * r, i % g * r + r)
-                    sums = [*sums[:mine.start], *term(word, i, sums[mine]), *sums[mine.stop:]]
-                return sums
-            return step
         sums = _starts(builder, r, numbers, source, source_stride, bias)
-        if g == 1:
-            pairs, one = builder.lshr(steps, ir.Constant(I64, 1)), builder.and_(steps, ir.Constant(I64, 1))
-            sums = counted_loop(builder, ir.Constant(I64, 0), pairs, sums, step_of(2))
-            entries = builder.add(entries, builder.shl(pairs, ir.Constant(I64, 2)))
-            sums = counted_loop(builder, ir.Constant(I64, 0), one, sums, step_of(1))
-        else:
-            sums = counted_loop(builder, ir.Constant(I64, 0), steps, sums, step_of(g))
-        _finish(builder, r, numbers, sums, dest, dest_stride, least)
+        step = _add_entries(builder, r, g, g, entries, codebook, _places(builder, x, unit, share, extra))
+        sums = counted_loop(builder, ir.Constant(I64, 0), steps, sums, step)
+        _finish(builder, r, numbers, sums, dest, dest_stride, lambda vector: at_least(builder, vector, least))
         return context.get_dummy_value()
     return types.void(registers, rows, *[types.int64] * 13, types.float32), generate
 
 
 @intrinsic(prefer_literal=True)
+def multiply_filter(typing_context, registers, entries, steps, order, others):
+    """As `multiply_kept` for a single row, clipped to least..most.
+
+    others: (unit, share, extra, codebook, x, source, source_stride, dest, dest_stride, bias, scale, shift, least,
+    most). scale: address of float32 [rows], or 0: what is clipped and written is sum * scale[row] + shift[row].
+    """
+    if not isinstance(registers, types.IntegerLiteral):
+        return None
+    r = registers.literal_value
+
+    def generate(context, builder, signature, arguments):
+        _, entries, steps, order, others = arguments
+        (unit, share, extra, codebook, x, source, source_stride, dest, dest_stride, bias, scale, shift, least,
+         most) = (builder.extract_value(others, i) for i in range(len(signature.args[-1])))
+        number, places = widened(builder, read(builder, order, I16)), _places(builder, x, unit, share, extra)
+        sums = _starts(builder, r, [number], source, source_stride, bias)
+        # Two entries are read as one word.
+        pairs, one = builder.lshr(steps, ir.Constant(I64, 1)), builder.and_(steps, ir.Constant(I64, 1))
+        sums = counted_loop(builder, ir.Constant(I64, 0), pairs, sums,
+                            _add_entries(builder, r, 1, 2, entries, codebook, places))
+        entries = builder.add(entries, builder.shl(pairs, ir.Constant(I64, 2)))
+        sums = counted_loop(builder, ir.Constant(I64, 0), one, sums,
+                            _add_entries(builder, r, 1, 1, entries, codebook, places))
+        sums = _scaled(builder, sums, number, scale, shift)
+        _finish(builder, r, [number], sums, dest, dest_stride, lambda vector: clipped(builder, vector, least, most))
+        return context.get_dummy_value()
+    kind = types.Tuple([types.int64] * 12 + [types.float32] * 2)
+    return types.void(registers, *[types.int64] * 3, kind), generate
+
+
+def _places(builder, x, unit, share, extra):
+    # Function from a key to the address of its pixels.
+    def place_of(key):
+        times = builder.lshr(builder.mul(key, share), ir.Constant(I64, 16))
+        return builder.add(builder.add(x, builder.mul(key, unit)), builder.mul(times, extra))
+    return place_of
+
+
+def _add_entries(builder, registers, rows, many, entries, codebook, place_of):
+    # A loop's body that adds `many` entries, read as one word: each to the sums of its own row, or all to those of one.
+    def step(index, sums):
+        place = builder.add(entries, builder.mul(index, ir.Constant(I64, 2 * many)))
+        word = widened(builder, read(builder, place, ir.IntType(16 * many), align=2))
+        for i in range(many):
+            key = builder.and_(builder.lshr(word, ir.Constant(I64, 16 * i)), ir.Constant(I64, 255))
+            code = builder.and_(builder.lshr(word, ir.Constant(I64, 16 * i + 8)), ir.Constant(I64, 255))
+            pixels, value = place_of(key), splat(builder, read(builder, element(builder, codebook, code), F32))
+            first = i % rows * registers
+            added = [multiply_add(builder, value, register_at(builder, pixels, j), sums[first + j])
+                     for j in range(registers)]
+            sums = [*sums[:first], *added, *sums[first + registers:]]
+        return sums
+    return step
+
+
+def _scaled(builder, sums, number, scale, shift):
+    # sums * scale[number] + shift[number] where scale is not 0.
+    before = builder.block
+    block, after = builder.append_basic_block("scale"), builder.append_basic_block("scaled")
+    builder.cbranch(builder.icmp_unsigned("!=", scale, ir.Constant(I64, 0)), block, after)
+    builder.position_at_end(block)
+    factor, offset = (splat(builder, read(builder, element(builder, place, number), F32)) for place in (scale, shift))
+    found = [multiply_add(builder, vector, factor, offset) for vector in sums]
+    builder.branch(after)
+    builder.position_at_end(after)
+    phis = [builder.phi(VECTOR) for _ in sums]
+    for phi, plain, scaled in zip(phis, sums, found):
+        phi.add_incoming(plain, before)
+        phi.add_incoming(scaled, block)
+    return phis
+
+
+@intrinsic(prefer_literal=True)
 def multiply_dense(typing_context, registers, rows, weights, keys, offsets, x, source, source_stride, dest,
-                   dest_stride, bias, least):
-    """As `multiply_kept`, of neighbouring rows (0, 1, ...) and all weights: float32 [keys][rows] at `weights`."""
+                   dest_stride, bias, least, most):
+    """As `multiply_kept`, of neighbouring rows (0, 1, ...) and all weights: float32 [keys][rows] at `weights`.
+
+    A key's pixels lie offsets[key] bytes after x, offsets: address of int32. Clipped to least..most.
+    """
     if not all(isinstance(literal, types.IntegerLiteral) for literal in (registers, rows)):
         return None
     r, g = registers.literal_value, rows.literal_value
 
     def generate(context, builder, signature, arguments):
-        weights, keys, offsets, x, source, source_stride, dest, dest_stride, bias, least = arguments[2:]
+        (weights, keys, offsets, x, source, source_stride, dest, dest_stride, bias, least,
+         most) = arguments[2:]
         numbers = [ir.Constant(I64, i) for i in range(g)]
         start = _starts(builder, r, numbers, source, source_stride, bias)
 
@@ -100,9 +150,9 @@ def multiply_dense(typing_context, registers, rows, weights, keys, offsets, x, s
             values = [splat(builder, read(builder, moved(builder, place, 4 * i), F32)) for i in range(g)]
             return [multiply_add(builder, values[i], pixels[j], sums[i * r + j]) for i in range(g) for j in range(r)]
         sums = counted_loop(builder, ir.Constant(I64, 0), keys, start, step)
-        _finish(builder, r, numbers, sums, dest, dest_stride, least)
+        _finish(builder, r, numbers, sums, dest, dest_stride, lambda vector: clipped(builder, vector, least, most))
         return context.get_dummy_value()
-    return types.void(registers, rows, *[types.int64] * 9, types.float32), generate
+    return types.void(registers, rows, *[types.int64] * 9, types.float32, types.float32), generate
 
 
 def _starts(builder, registers, numbers, source, source_stride, bias):
@@ -127,9 +177,8 @@ def _starts(builder, registers, numbers, source, source_stride, bias):
     return starts
 
 
-def _finish(builder, registers, numbers, sums, dest, dest_stride, least):
+def _finish(builder, registers, numbers, sums, dest, dest_stride, finished):
     for i, number in enumerate(numbers):
         place = builder.add(dest, builder.mul(number, dest_stride))
         for j in range(registers):
-            write(builder, at_least(builder, sums[i * registers + j], least),
-                   moved(builder, place, VECTOR_BYTES * j))
+            write(builder, finished(sums[i * registers + j]), moved(builder, place, VECTOR_BYTES * j))

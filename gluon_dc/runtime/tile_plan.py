@@ -91,7 +91,7 @@ def possible_plans(geometry, kernel, size, work, most_registers):
     output = geometry.output_size(size, kernel)
     full = -(-output[1] // LANES)
     # Every width from one register on that does not leave more pieces than needed.
-    for width in sorted({-(-full // pieces) for pieces in range(1, full + 1)}):
+    for width in sorted({-(-full // -(-full // most)) for most in range(1, min(full, most_registers) + 1)}):
         for rows in range(1, min(output[0], most_registers // width) + 1):
             yield _by_rows(geometry, kernel, output, rows, width * LANES, work)
     for registers in range(1, min(most_registers, -(-math.prod(output) // LANES)) + 1):

@@ -7,6 +7,10 @@ import numpy as np
 
 from ..coding import CodedTensor, loads, unpack
 from .choice import Choice, Chooser, about, batches
+from .compiling import compiling_shown
+
+
+SCALED_FORMS = ("dense", "int8")  # no codebook: a batch norm's scale goes into the weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,13 +59,15 @@ class Weights:
 
     model: CompressedModel. data: the bytes it comes from, or None. With them nothing decoded is kept but what was asked
     for: where another form is wanted later, the bytes are read again. force, measure: as `session` takes them.
-    dense: other dense forms, as `Chooser` takes them.
+    dense: other dense forms, as `Chooser` takes them, and precision.
     """
 
-    def __init__(self, model, data=None, force=None, threads=1, measure=True, dense=None, beside=""):
+    def __init__(self, model, data=None, force=None, threads=1, measure=True, dense=None, beside="",
+                 precision="float32"):
         self.shapes = {name: tuple(tensor.shape) for name, tensor in model.items()}
         self._model, self._data = model, data
-        self._chooser = Chooser(threads, force, measure, names=list(self.shapes), dense=dense, beside=beside)
+        self._chooser = Chooser(threads, force, measure, names=list(self.shapes), dense=dense, beside=beside,
+                                precision=precision)
         self._arrays, self._forms, self._chosen = {}, {}, {}
         self._lock = threading.Lock()
 
@@ -75,7 +81,7 @@ class Weights:
     def matrix(self, name, batch, scale=None, user=None) -> Prepared:
         """The form of a weight (rows, ...), seen as a matrix, for inputs of `batch` rows.
 
-        scale: float32 (rows,), multiplied in where the form is dense (`Prepared.scaled`); `user` says whose it is.
+        scale: float32 (rows,), multiplied in where the form has no codes (`Prepared.scaled`); `user` says whose it is.
         """
         what = _What(name, self._chooser.matrix_forms, (), scale, user)
         return self._prepared(what, (about(batch),), lambda coded: self._chooser.matrix(name, coded, batch))
@@ -121,14 +127,14 @@ class Weights:
                     if (name, arguments, choice.form, None) in self._forms]
 
     def _prepared(self, what, situation, choose):
-        with self._lock:
+        with compiling_shown(), self._lock:
             weight, form, key = None, None, (what.name, what.arguments, situation)
             if key not in self._chosen:
                 weight = self._weight(what)
                 is_plain = isinstance(weight, Plain)
                 self._chosen[key], form = (Choice("dense", "only"), None) if is_plain else choose(weight)
             choice = self._chosen[key]
-            scaled = choice.form == "dense" and what.scale is not None
+            scaled = choice.form in SCALED_FORMS and what.scale is not None
             key = (what.name, what.arguments, choice.form, what.user if scaled else None)
             if key not in self._forms:
                 weight = self._weight(what) if weight is None else weight

@@ -9,9 +9,9 @@ import numpy as np
 
 from ..coding.threads import in_threads
 from . import simd, wide_kernel
-from .forms import MatrixForm, matrix_output
+from .forms import MatrixForm, matrix_output, run_once
 from .kept import kept_weights, slice_order
-from .slices import codebook_table, kernel_inputs, run_slices, slice_parts
+from .slices import bias_or_none, codebook_table, slice_parts, slice_stages
 from .window_layout import MAX_CODEBOOK as NARROW
 from .window_layout import MAX_COLS, coarse_bits
 from .window_pack import count_steps
@@ -65,12 +65,12 @@ class WideMatrix(MatrixForm):
         return sum(array.nbytes for array in (self.words, self.starts, self.bounds, self.order, self.codebook))
 
     def apply(self, x, bias=None, relu=False, out=None, threads=1):
-        out = matrix_output(x, bias, out, self.rows, self.cols)
-        x, bias = kernel_inputs(x, bias)
+        return run_once(self, x, bias, relu, matrix_output(x, bias, out, self.rows, self.cols), threads)
+
+    def stages(self, x, bias, relu, out, threads, scratch):
         kernel, step_ns = wide_kernel.run_vectors, _STEP_NS[self.extra - 1]
         if not simd.HAS_AVX512:
             kernel, step_ns = wide_kernel.run_plain, _PLAIN_STEP_NS
-        weights = (self.words, self.starts, self.bounds, self.order, self.codebook, self.coarse, self.extra)
-        run_slices(lambda first, last: kernel(*weights, x, bias, relu, out, first, last), self.bounds,
-                   len(x) * step_ns, threads)
-        return out
+        arguments = (self.words, self.starts, self.bounds, self.order, self.codebook, self.coarse, self.extra, x,
+                     bias_or_none(bias), relu, out)
+        return slice_stages(kernel, arguments, self.bounds, len(x) * step_ns, threads)

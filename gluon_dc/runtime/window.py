@@ -10,9 +10,9 @@ import numpy as np
 
 from ..coding.threads import in_threads
 from . import simd, window_kernel, window_pack, window_plain
-from .forms import MatrixForm, matrix_output
+from .forms import MatrixForm, matrix_output, run_once
 from .kept import kept_weights, slice_order
-from .slices import codebook_table, kernel_inputs, run_slices, slice_parts, spread
+from .slices import bias_or_none, codebook_table, slice_parts, slice_stages, spread
 from .window_layout import (HIGH_BITS, MAX_CODEBOOK, MAX_COLS, SLOTS, coarse_bits, is_wide_enough,
                             side_width)
 
@@ -69,15 +69,15 @@ class WindowMatrix(MatrixForm):
         return sum(array.nbytes for array in (self.words, self.sides, self.bounds, self.order, self.codebook))
 
     def apply(self, x, bias=None, relu=False, out=None, threads=1):
-        out = matrix_output(x, bias, out, self.rows, self.cols)
-        x, bias = kernel_inputs(x, bias)
-        weights = (self.words, self.sides, self.bounds, self.order, self.codebook, self.coarse, self.high_bits)
+        return run_once(self, x, bias, relu, matrix_output(x, bias, out, self.rows, self.cols), threads)
+
+    def stages(self, x, bias, relu, out, threads, scratch):
         kernel, step_ns = window_kernel.run_vectors, _STEP_NS[self.high_bits]
         if not simd.HAS_AVX512:
             kernel, step_ns = window_plain.run_plain, _PLAIN_STEP_NS
-        run_slices(lambda first, last: kernel(*weights, x, bias, relu, out, first, last), self.bounds,
-                   len(x) * step_ns, threads)
-        return out
+        arguments = (self.words, self.sides, self.bounds, self.order, self.codebook, self.coarse, self.high_bits, x,
+                     bias_or_none(bias), relu, out)
+        return slice_stages(kernel, arguments, self.bounds, len(x) * step_ns, threads)
 
 
 def _high_bits(width: int, cols: int) -> int:
