@@ -142,6 +142,7 @@ class _Layer:
             return ["dense"]
         if self.coded.density > _NEARLY_DENSE:
             names = [name for name in names if name in INT8_FORMS]
+        names = [name for name in names if name not in _slow_here()]
         if not self.is_matrix and is_depthwise(self.coded, *self.arguments):
             names = [name for name in names if name not in INT8_FORMS]
         if self.is_matrix:
@@ -203,22 +204,25 @@ def choose_matrix(coded, batch: int) -> str:
     if batch >= FEW:
         wanted = ("panels", "sliced") if density < DENSE_BATCH else ()
     else:
-        # Without AVX-512 only the plain loops of `sliced` keep their speed.
-        fast = ("window", "wide", "sliced") if simd.HAS_AVX512 else ("sliced",)
-        wanted = () if density >= DENSE_MATRIX else fast
-    return next((name for name in wanted if MATRIX_FORMS[name].fits(coded, batch)), "dense")
+        wanted = () if density >= DENSE_MATRIX else ("window", "wide", "sliced")
+    return next((name for name in wanted if name not in _slow_here() and MATRIX_FORMS[name].fits(coded, batch)), "dense")
 
 
 def choose_conv(coded, geometry, shape, precision="float32") -> str:
     """By rule: a name in CONV_FORMS for a CodedTensor (out, in / groups, kh, kw) and inputs of shape (n, c, h, w); in
     INT8_FORMS, too, where the precision is "int8"."""
-    if (precision == "int8" and int8_code.HAS_VNNI and not is_depthwise(coded, geometry)
+    if (precision == "int8" and "int8" not in _slow_here() and not is_depthwise(coded, geometry)
             and INT8_FORMS["int8"].fits(coded, geometry, shape)):
         return "int8"
     most = DENSE_POINTWISE if coded.shape[2:] == (1, 1) else DENSE_KERNEL
     if not is_depthwise(coded, geometry) and coded.density < most and CONV_FORMS["direct"].fits(coded, geometry, shape):
         return "direct"
     return "dense"
+
+
+def _slow_here():
+    # Forms whose plain loops, for processors without their instructions, are right and lose to dense everywhere.
+    return (() if simd.HAS_AVX512 else ("window", "wide")) + (() if int8_code.HAS_VNNI else ("int8",))
 
 
 def is_depthwise(coded, geometry) -> bool:
