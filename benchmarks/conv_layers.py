@@ -34,6 +34,7 @@ from conv_table import OURS, table  # noqa: E402
 
 DEFAULT_NETS = ("SqueezeNet-1.0", "AlexNet", "VGG-16")
 TURN_SECONDS = 0.004  # of calls of each contender in a turn
+PAUSE_SECONDS = 0.02  # before a turn
 
 
 def main(argv=None):
@@ -106,7 +107,8 @@ def rows_of_child(options, threads):
                      f"--{name.replace('_', '-')}", *(value if isinstance(value, list) else [value]))
                      if value is not True]
         command = [sys.executable, __file__, *arguments, "--threads", str(threads), "--child", str(path)]
-        result = subprocess.run(command, env={**os.environ, **dict.fromkeys(names, str(threads))})
+        result = subprocess.run(command, env={
+            "KMP_BLOCKTIME": "5", **os.environ, **dict.fromkeys(names, str(threads))})  # ms, as PAUSE_SECONDS
         if result.returncode:
             raise ValueError(f"the measurement with {threads} thread(s) ended with exit code {result.returncode}")
         return json.loads(path.read_text())
@@ -240,6 +242,8 @@ def timed(calls, rounds, clock):
     seconds, many = [[] for _ in calls], [1] * len(calls)
     for turn in range(rounds + 1):
         for i, call in enumerate(calls):
+            # Threads of the one before still look for work, on processors that this one needs.
+            time.sleep(PAUSE_SECONDS)
             call()
             for _ in range(many[i]):
                 begin = clock()

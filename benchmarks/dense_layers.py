@@ -35,6 +35,7 @@ PAPER = (("AlexNet fc6", 4096, 9216, 0.09), ("AlexNet fc7", 4096, 4096, 0.09), (
 DENSE = ("MXNet Dense", "NumPy", "onnxruntime", "torch")
 LIBRARIES = (*DENSE, "SciPy CSR", "torch CSR")
 CALLS = 5  # timed calls of a contender in a turn
+PAUSE_SECONDS = 0.02  # before a turn
 MAX_COPIES = 1000  # of a layer
 
 
@@ -112,7 +113,8 @@ def rows_of_child(options, threads):
                      and value is not None for value in (f"--{name.replace('_', '-')}", *(
                          value if isinstance(value, list) else [value]))]
         command = [sys.executable, __file__, *arguments, "--threads", str(threads), "--child", str(path)]
-        result = subprocess.run(command, env={**os.environ, **dict.fromkeys(names, str(threads))})
+        result = subprocess.run(command, env={
+            "KMP_BLOCKTIME": "5", **os.environ, **dict.fromkeys(names, str(threads))})  # ms, as PAUSE_SECONDS
         if result.returncode:
             raise ValueError(f"the measurement with {threads} thread(s) ended with exit code {result.returncode}")
         return json.loads(path.read_text())
@@ -195,6 +197,8 @@ def timed(calls, rounds):
     seconds, turn = [[] for _ in calls], [0] * len(calls)
     for _ in range(rounds):
         for i, copies in enumerate(calls):
+            # Threads of the one before still look for work, on processors that this one needs.
+            time.sleep(PAUSE_SECONDS)
             for timed_call in range(CALLS + 1):
                 call = copies[turn[i] % len(copies)]
                 turn[i] += 1

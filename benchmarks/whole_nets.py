@@ -29,6 +29,8 @@ OURS, INEXACT = "ours, session", ("ours, int8", "MXNet int8")
 NETS = ("alexnet", "vgg16", "squeezenet1.0", "lenet-5")
 TOLERANCE = 1e-3
 LEAST_SECONDS = 0.02  # of calls of each contender in a turn
+# Before a turn: threads of the one before still look for work, on processors that the next one needs.
+PAUSE_SECONDS = 0.02
 THREAD_NAMES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
@@ -99,12 +101,12 @@ def drawn(name, folder, seed):
     with without_torch():
         from gluon_dc.recipes import load_recipe, recipe_for, recipe_names
         from gluon_dc.training import one_shot
-    recipe = load_recipe(f"{name}-paper") if f"{name}-paper" in recipe_names() else recipe_for(name)
-    print(f"drawing {name}, recipe {recipe.name}", file=sys.stderr, flush=True)
-    net, settings, origin = one_shot.open_net(name, None, recipe, one_shot.Weights("random", seed=seed))
-    graph = one_shot.graph_of(net, name)
-    one_shot.shrink_net(net, settings, recipe)
-    model = one_shot.code_net(net, settings, "huffman", {"network": name, "weights": origin, "recipe": recipe.name})
+        recipe = load_recipe(f"{name}-paper") if f"{name}-paper" in recipe_names() else recipe_for(name)
+        print(f"drawing {name}, recipe {recipe.name}", file=sys.stderr, flush=True)
+        net, settings, origin = one_shot.open_net(name, None, recipe, one_shot.Weights("random", seed=seed))
+        graph = one_shot.graph_of(net, name)
+        one_shot.shrink_net(net, settings, recipe)
+        model = one_shot.code_net(net, settings, "huffman", {"network": name, "weights": origin, "recipe": recipe.name})
     return saved(model, graph, Path(folder) / f"{name}.gdc")
 
 
@@ -138,7 +140,8 @@ def rows_of_child(options, paths, threads, folder):
                *map(str, options.batch), "--contenders", *options.contenders, "--rounds", str(options.rounds), "--seed",
                str(options.seed), *["--layers"] * options.layers,
                *["--cpu-time"] * options.cpu_time]
-    done = subprocess.run(command, env={**os.environ, **dict.fromkeys(THREAD_NAMES, str(threads))})
+    done = subprocess.run(command, env={
+        "KMP_BLOCKTIME": "5", **os.environ, **dict.fromkeys(THREAD_NAMES, str(threads))})  # ms, as PAUSE_SECONDS
     if done.returncode:
         raise ValueError(f"the measurement with {threads} thread(s) ended with exit code {done.returncode}")
     return json.loads(result.read_text())
@@ -219,6 +222,7 @@ def timed(calls, rounds, clock=time.perf_counter):
     seconds = {name: [] for name in calls}
     for _ in range(rounds):
         for name, call in calls.items():
+            time.sleep(PAUSE_SECONDS)
             call()  # wakes threads and fills caches
             begun = clock()
             while True:

@@ -30,6 +30,7 @@ def classify(args) -> int:
     """Print the classes of each image; one line on stderr for one that cannot be read. Returns the exit status."""
     if args.top < 1:
         raise ValueError(f"--top must be at least 1, got {args.top}")
+    import PIL  # noqa: F401  not after the seconds that a net takes
     from .runtime.session import session
     with progress_steps(None, "reading the net", "weight") as progress:
         net = session(args.file, threads=args.threads, measure=False, progress=progress)

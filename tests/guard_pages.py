@@ -1,8 +1,8 @@
 """Arrays whose last byte is followed by a page that must not be touched; as a script, forms on such arrays (Linux)."""
 
 import ctypes
+import dataclasses
 import mmap
-import sys
 from itertools import product
 
 import numpy as np
@@ -49,20 +49,74 @@ def convolutions(rng):
         yield (4, 1, kernel, kernel), (2, 2, *size), Geometry((stride, stride), (kernel // 2, kernel // 2), groups=2)
 
 
+def buffers():
+    """A `Scratch` whose buffers are just as long as asked for, and hold NaN."""
+    kept = {}
+
+    def buffer(name, floats, share=0):
+        array = kept.setdefault((name, share), guarded(0))
+        if array.size < floats:
+            array = kept[name, share] = guarded(floats)
+            array[...] = np.nan
+        return array
+    return buffer
+
+
+def behind_guards(form):
+    """The same form, all its arrays before such pages."""
+    changes = {}
+    for field in dataclasses.fields(form):
+        value = getattr(form, field.name)
+        if isinstance(value, np.ndarray):
+            changes[field.name] = flush(value)
+        elif field.name == "weights":
+            changes[field.name] = behind_guards(value)
+    return dataclasses.replace(form, **changes)
+
+
+def outputs(coded, geometry, x, bias, threads):
+    """By form, what comes for a ReLU that ends at 2."""
+    from gluon_dc.runtime import CONV_FORMS
+    from gluon_dc.runtime.tasks import Program, run_stages
+    shape = (x.shape[0], coded.shape[0], *geometry.output_size(x.shape[2:], coded.shape[2:]))
+    for name in CONV_FORMS:
+        for run in (run_stages, lambda stages: Program(stages)()):
+            out = guarded(shape)
+            out[...] = np.nan
+            form = behind_guards(CONV_FORMS[name].build(coded, geometry))
+            scale = flush(np.ones(coded.shape[0], np.float32)) if name == "direct" else None
+            run(form.stages(x, bias, True, out, threads, buffers(), scale, 2.0))
+            yield out
+
+
+def check_pooling(x):
+    """Maxima of 3x3, in strips and over whole rows."""
+    from gluon_dc.runtime import kernels, max_pooling
+    n, channels, height, width = x.shape
+    for step, pad in product((1, 2), (0, 1)):
+        if min(height, width) + 2 * pad < 3:
+            continue
+        out = guarded((n, channels, *((size + 2 * pad - 3) // step + 1 for size in (height, width))))
+        out[...] = np.nan
+        expected = np.empty_like(out).reshape(-1, *out.shape[2:])
+        kernels.max_pool(x.reshape(-1, height, width), 3, 3, step, step, pad, pad, expected, 0, len(expected))
+        if max_pooling.pools_in_strips((3, 3), (step, step)):
+            max_pooling.max_pool_strips(x, step, (pad, pad), out, 0, n * channels)
+            assert np.array_equal(out, expected.reshape(out.shape)), (x.shape, step, pad)
+
+
 def main():
     from gluon_dc.coding import CodedTensor
-    from gluon_dc.runtime import CONV_FORMS, convolution, dense, depthwise, panels  # noqa: F401
-    for module in list(sys.modules.values()):
-        if module.__name__.startswith("gluon_dc.runtime.") and hasattr(module, "scratch"):
-            module.scratch = lambda name, floats: guarded(floats)
     rng = np.random.default_rng(0)
-    for kernel, shape, geometry in convolutions(rng):
+    for number, (kernel, shape, geometry) in enumerate(convolutions(rng)):
         codebook = np.concatenate([[0], rng.standard_normal(7)]).astype(np.float32)
         coded = CodedTensor(codebook, (rng.integers(0, 8, kernel) * (rng.random(kernel) < 0.6)).astype(np.uint8))
         # Kernels may read what lies before an array, never what lies behind its last register; they write neither.
-        x, bias = flush(rng.standard_normal(shape).astype(np.float32)), rng.standard_normal(kernel[0], np.float32)
-        found = [CONV_FORMS[name].build(coded, geometry).apply(x, bias, most=2) for name in CONV_FORMS]
-        assert np.allclose(*found, rtol=1e-4, atol=1e-4), (kernel, shape, geometry)
+        x, bias = flush(rng.standard_normal(shape).astype(np.float32)), flush(rng.standard_normal(kernel[0], np.float32))
+        first, *others = outputs(coded, geometry, x, bias, 1 + number % 3)
+        assert all(np.allclose(first, other, rtol=1e-4, atol=1e-4) for other in others), (kernel, shape, geometry)
+        assert first.max() <= 2 and first.min() >= 0
+        check_pooling(x)
     print("touched nothing")
 
 

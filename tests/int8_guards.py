@@ -1,25 +1,12 @@
 """As a script: int8 convolutions whose arrays and buffers end at pages that must not be touched (Linux)."""
 
 import numpy as np
-from guard_pages import convolutions, guarded
+from guard_pages import buffers, convolutions, flush, guarded
 from int8_reference import int8_convolution
 
 from gluon_dc.coding import CodedTensor
 from gluon_dc.runtime.int8_conv import Int8Conv
 from gluon_dc.runtime.tasks import run_stages
-
-
-def copy_of(values):
-    """The same values before such a page."""
-    array = guarded(values.shape, values.dtype)
-    array[...] = values
-    return array
-
-
-def buffers():
-    """A `Scratch` whose buffers are just as long as asked for."""
-    kept = {}
-    return lambda name, floats, share=0: kept.setdefault((name, share), guarded(floats))
 
 
 def main():
@@ -28,9 +15,9 @@ def main():
     for kernel, shape, geometry in convolutions(rng):
         codebook = np.concatenate([[0], rng.standard_normal(7)]).astype(np.float32)
         coded = CodedTensor(codebook, (rng.integers(0, 8, kernel) * (rng.random(kernel) < 0.6)).astype(np.uint8))
-        x = copy_of(rng.standard_normal(shape).astype(np.float32))
+        x = flush(rng.standard_normal(shape).astype(np.float32))
         built = Int8Conv.build(coded, geometry)
-        form = Int8Conv(*map(copy_of, (built.filters, built.scales, built.sums)), built.shape, geometry)
+        form = Int8Conv(*map(flush, (built.filters, built.scales, built.sums)), built.shape, geometry)
         expected = int8_convolution(x, coded.decode(), geometry)
         out = guarded(expected.shape)
         for threads in (1, 2):

@@ -77,6 +77,14 @@ def test_tiles_hold_all_positions_and_copies_all_that_is_read(name, threads):
     assert plan.row_words >= plan.margin + size[1]
 
 
+def test_tiles_that_are_little_but_packing_are_refused():
+    # Two rows of taps, 1,000 apart: a tile of 48 positions would read all that lies between.
+    with pytest.raises(ValueError, match="takes too long to pack: run it in another form$"):
+        plan_bytes(Geometry(pad=(501, 501), dilate=(1000, 1)), (2, 2), (1002, 1002), 1, 1, 1, 1)
+    # Dilation as it is used has enough to multiply.
+    plan_bytes(Geometry(pad=(24, 24), dilate=(24, 24)), (3, 3), (65, 65), 256, 256, 1, 1)
+
+
 def test_buffers_are_bounded():
     with pytest.raises(ValueError, match=r"^an int8 convolution of a kernel of 1x2, pad \(0, 100000000\), dilate "
                                          r"\(1, 200000000\) over 2 channels of 1x3 takes too large a buffer: run it in "

@@ -15,10 +15,14 @@ def count(op, inputs, output, **attrs):
 
 
 @pytest.mark.parametrize("op, inputs, output, attrs, expected", [
-    ("Convolution", [(2, 8, 9, 9), (6, 4, 3, 3)], (2, 6, 7, 7), {"num_group": "2"}, 2 * 6 * 49 * (1 + 36)),
-    ("FullyConnected", [(2, 3, 4), (5, 12)], (2, 5), {}, 10 * 13),
+    ("Convolution", [(2, 8, 9, 9), (6, 4, 3, 3)], (2, 6, 7, 7), {"num_group": "2", "kernel": "(3, 3)"},
+     2 * 6 * 49 * (1 + 36) + 2 * 8 * 81),
+    # Steps along a row leave nothing out of it: each of 3 rows is read whole for 2 taps.
+    ("Convolution", [(1, 4, 9, 90), (6, 4, 2, 1)], (1, 6, 3, 2), {"kernel": "(2, 1)", "stride": "(3, 89)"},
+     6 * 6 * (1 + 8) + 4 * 9 * 90 + 4 * 3 * 2 * 90),
+    ("FullyConnected", [(2, 3, 4), (5, 12)], (2, 5), {}, 10 * 13 + 24),
     ("Flatten", [(2, 3, 4)], (2, 12), {}, 0),
-    ("Pooling", [(1, 2, 8, 8)], (1, 2, 3, 3), {"kernel": "(4, 2)"}, 18 * 8),
+    ("Pooling", [(1, 2, 8, 8)], (1, 2, 3, 3), {"kernel": "(4, 2)"}, 18 * 8 + 6 * 4 * 8),
     ("Pooling", [(1, 2, 8, 8)], (1, 2, 1, 1), {"kernel": "(1, 1)", "global_pool": "True"}, 2 + 128),
     ("_contrib_AdaptiveAvgPooling2D", [(1, 2, 8, 9)], (1, 2, 3, 2), {}, 2 * 11 * 11),
     ("LRN", [(1, 4, 5, 5)], (1, 4, 5, 5), {"nsize": "99"}, 8 * (200 + 400)),

@@ -218,6 +218,7 @@ class TestHybridized:
         net.hybridize()
         y = net(images())
         dc.sparsify(net)
+        assert net._session is not None  # hybridized as before
         assert_close(net(images()), y)
 
     def test_after_and_no_stale_graph(self):

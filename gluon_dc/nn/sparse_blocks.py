@@ -51,8 +51,8 @@ def sparsify(net_or_model, net=None, threads=1, force=None, measure=True):
 
     Returns
     -------
-    The net. It is called as before, from several threads too. After ``net.hybridize()`` it is faster: all of it then
-    runs without MXNet's overhead, with the biases and batch norms of that moment, if its operators are known to
+    The net. It is called as before, from several threads too, hybridized if it was. After ``net.hybridize()`` it is
+    several times as fast: all of it then runs without MXNet's overhead, with the biases and batch norms of that moment, if its operators are known to
     `gluon_dc.session`. It cannot be trained, pruned, compressed or saved: for that there is the compressed model.
 
     Raises
@@ -81,12 +81,15 @@ def sparsify(net_or_model, net=None, threads=1, force=None, measure=True):
                       dense=(GluonMatrix, GluonConv), beside=f"mxnet {mx.__version__}")
     if isinstance(net_or_model, CompressedModel):
         _fill_others(net_or_model, net, {layer.name for layer, _ in served})
+    was_hybridized = getattr(net, "_active", False)
     _change(net, [layer for layer, _ in served], weights, int(threads))
     net.__dict__.update(_sparse=(weights, others), _whole=graph, _session=None)
     if others:
         warnings.warn(f"{len(others)} layers stay dense: " + "; ".join(
             f"{name} {reason}" for name, reason in list(others.items())[:5]) + "; ..." * (len(others) > 5),
             stacklevel=2)
+    if was_hybridized:
+        net.hybridize()
     return net
 
 

@@ -144,7 +144,8 @@ def what_is_missing(error) -> str | None:
             return NEEDS_MXNET
         if name == __name__.partition(".")[0]:  # a module of ours: that is a bug, and no package helps
             return None
-        return f"needs {_PACKAGES.get(name, name) or error}, which is not installed: pip install -r requirements.txt"
+        how = "pip install -r requirements.txt" + ", or pip install pillow alone" * (name == "PIL")
+        return f"needs {_PACKAGES.get(name, name) or error}, which is not installed: {how}"
     numpy = sys.modules.get("numpy")
     if numpy is not None and getattr(error, "obj", None) is numpy and getattr(error, "name", None) == "bool":
         return f"{NEEDS_MXNET} (MXNet is there, but it needs NumPy below 1.24, and this is {numpy.__version__})"

@@ -20,6 +20,8 @@ MAX_REGISTERS = 48  # of a tile that is no whole rows: the sums of 8 filters are
 PANEL_NBYTES = 120_000  # of copies: a part of the second cache, beside weights and what is written
 POINTWISE_NBYTES = 300_000  # where each word is read but once for some filters
 MAX_NBYTES = 2**26  # of copies: for taps far apart
+WORD_CYCLES = 4  # to pack a register of words
+MOST_PACKING = 20  # times the cycles of the products: a tile whose taps stand far apart is little but packing
 BUNDLE = 8  # filters that are multiplied at once
 AT_ONCE = 3  # registers of pixels
 
@@ -61,7 +63,8 @@ class BytePlan(NamedTuple):
 def plan_bytes(geometry, kernel, size, channels, filters, images, threads) -> BytePlan:
     """The BytePlan for input planes of size (h, w); channels, filters: of one group.
 
-    ValueError where taps stand so far apart that a tile's buffer would take more than MAX_NBYTES.
+    ValueError where taps stand so far apart that a tile's buffer would take more than MAX_NBYTES, or that most of the
+    time would go to filling it for each tile anew.
     """
     if joined(geometry, kernel):
         size = (1, math.prod(size))
@@ -81,14 +84,16 @@ def plan_bytes(geometry, kernel, size, channels, filters, images, threads) -> By
     copy_words = -(-length // LANES) * LANES + LANES * (len(cols.shifts) > 1)
     margin = max(0, -min(cols.shifts))
     row_words = margin + max(size[1], (pitch - 1) * geometry.stride[1] + max(cols.shifts) + 1) + LANES
-    if 4 * (copy_words * copies + row_words) > MAX_NBYTES:
-        raise ValueError(f"an int8 convolution of a kernel of {kernel[0]}x{kernel[1]}, pad {geometry.pad}, dilate "
-                         f"{geometry.dilate} over {channels} channels of {size[0]}x{size[1]} takes too large a buffer: "
-                         "run it in another form")
     cycles = planes * positions / LANES * filters * words * taps / 2
+    packing = planes * tiles * copies * copy_words / LANES * WORD_CYCLES
+    is_large = 4 * (copy_words * copies + row_words) > MAX_NBYTES
+    if is_large or packing > MOST_PACKING * (cycles + 1000):
+        raise ValueError(f"an int8 convolution of a kernel of {kernel[0]}x{kernel[1]}, pad {geometry.pad}, dilate "
+                         f"{geometry.dilate} over {channels} channels of {size[0]}x{size[1]} takes too "
+                         f"{'large a buffer' if is_large else 'long to pack'}: run it in another form")
     return BytePlan(pitch, positions, registers, tiles, some, reach, copy_words, *geometry.stride,
                     np.array(rows.shifts, np.int64), np.array(cols.shifts, np.int64),
-                    _offsets(rows, cols, pitch, copy_words, words), margin, row_words, cycles)
+                    _offsets(rows, cols, pitch, copy_words, words), margin, row_words, cycles + packing)
 
 
 def _pitch(cols, stride, width, across):

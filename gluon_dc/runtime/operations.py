@@ -7,7 +7,7 @@ thousand million.
 
 import math
 
-from .arguments import pooling_window
+from .arguments import pooling_window, weight_axes
 from .attributes import flag, integer
 from .lowering import ALIASES, LAYERS
 
@@ -20,13 +20,15 @@ def operations_of(node, inputs, output) -> int:
     """Operations of an operator. inputs: shapes of all that it takes, parameters too; output: shape."""
     made = math.prod(output)
     if node.op in LAYERS:
-        return made * (1 + math.prod(inputs[1][1:]))
+        return made * (1 + math.prod(inputs[1][1:])) + _read(node, inputs, output)
     if node.op in ALIASES:
         return 0
     if node.op in ("slice", "slice_axis"):
         return 2 * made
     if node.op == "Pooling" and not flag(node, "global_pool"):
-        return made * math.prod(pooling_window(node, inputs[0])[0])
+        # Whole rows are gone over, whatever the step along them.
+        kernel = pooling_window(node, inputs[0])[0]
+        return made * math.prod(kernel) + math.prod(output[:3]) * kernel[0] * inputs[0][3]
     if node.op == "_contrib_AdaptiveAvgPooling2D":
         # Neighbouring parts share a row or column at most.
         return math.prod(output[:2]) * math.prod(map(sum, zip(inputs[0][2:], output[2:])))
@@ -34,6 +36,14 @@ def operations_of(node, inputs, output) -> int:
     if node.op == "LRN":
         touched += made * min(integer(node, "nsize"), inputs[0][1])
     return touched * (_COST if node.op in _COSTLY else 1)
+
+
+def _read(node, inputs, output):
+    # Numbers of its input that a layer brings into its own order: whole rows for each tap, whatever the step along them.
+    read = math.prod(inputs[0])
+    if node.op == "Convolution" and weight_axes(node)[0][1] > 1:
+        read += math.prod(inputs[0][:2]) * output[2] * inputs[1][2] * inputs[0][3]
+    return read
 
 
 def operations_of_step(step, shapes) -> int:

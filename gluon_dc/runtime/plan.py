@@ -42,7 +42,7 @@ class Plan:
         self._layout, self._shapes = layout, shapes
         self._input = self._array(graph.data[0])
         self.rows, self.names, self._stages, self._scratch = [], [], [], Scratch()
-        self._extremes = Extremes(steps)
+        self._extremes = Extremes(steps, shapes)
         executed = [step for step in steps if not layout.is_alias(step)]
         for step in _with_progress(executed):
             self._stages.append(self._bound(step))

@@ -25,8 +25,10 @@ def run_all(calls) -> None:
     if len(calls) == 1:
         calls[0]()
         return
-    futures = [_pool().submit(call) for call in calls[1:]]
+    futures = []
     try:
+        for call in calls[1:]:
+            futures.append(_pool().submit(call))
         if calls:
             calls[0]()
     finally:

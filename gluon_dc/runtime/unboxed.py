@@ -4,7 +4,7 @@ numba's dispatcher turns each Python argument into machine words at every call: 
 for a tuple of numbers and arrays. Here that is done once: `unboxed` writes the words to memory, and a thunk, a few
 instructions of machine code for each list of types, loads them and calls the compiled function at its address.
 
-Where that fails (numba's inside has changed, or NUMBA_DISABLE_JIT is set) `unboxed` gives None and the dispatcher is
+Where that fails (numba's inside has changed) `unboxed` gives None and the dispatcher is
 called as usual.
 """
 
