@@ -16,7 +16,7 @@ from .tasks import Task, shared
 from .tile_plan import joined, worth_threads
 
 MAX_KEYS = 2**31 // (255 * 127)  # weights of a filter: more could overflow a sum of 32 bits
-_SHARE = 2**16  # floats whose extremes one thread finds, at least
+_SHARE = 2**20  # floats whose extremes one thread finds, at least
 
 
 @dataclass(frozen=True, eq=False)

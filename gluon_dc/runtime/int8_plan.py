@@ -21,7 +21,7 @@ PANEL_NBYTES = 120_000  # of copies: a part of the second cache, beside weights 
 POINTWISE_NBYTES = 300_000  # where each word is read but once for some filters
 MAX_NBYTES = 2**26  # of copies: for taps far apart
 WORD_CYCLES = 4  # to pack a register of words
-MOST_PACKING = 20  # times the cycles of the products: a tile whose taps stand far apart is little but packing
+MOST_PACKING = 20  # times the products and one packing of the input: tiles whose taps stand far apart do little else
 BUNDLE = 8  # filters that are multiplied at once
 AT_ONCE = 3  # registers of pixels
 
@@ -86,8 +86,9 @@ def plan_bytes(geometry, kernel, size, channels, filters, images, threads) -> By
     row_words = margin + max(size[1], (pitch - 1) * geometry.stride[1] + max(cols.shifts) + 1) + LANES
     cycles = planes * positions / LANES * filters * words * taps / 2
     packing = planes * tiles * copies * copy_words / LANES * WORD_CYCLES
+    once = planes * words * math.prod(size) / LANES * WORD_CYCLES
     is_large = 4 * (copy_words * copies + row_words) > MAX_NBYTES
-    if is_large or packing > MOST_PACKING * (cycles + 1000):
+    if is_large or packing > MOST_PACKING * (cycles + once + 1000):
         raise ValueError(f"an int8 convolution of a kernel of {kernel[0]}x{kernel[1]}, pad {geometry.pad}, dilate "
                          f"{geometry.dilate} over {channels} channels of {size[0]}x{size[1]} takes too "
                          f"{'large a buffer' if is_large else 'long to pack'}: run it in another form")

@@ -16,7 +16,7 @@ import numpy as np
 
 from .simd import LANES
 
-ALONE_CYCLES = 600_000  # about 0.16 ms: work that is not worth waking other threads for
+ALONE_CYCLES = 2_000_000  # about 0.5 ms: to wake another thread and to wait for it takes 0.1 to 0.2
 MAX_REGISTERS = 16
 PORTABLE_REGISTERS = 4  # 8 registers of AVX2
 CACHE_NBYTES = 45_000  # of the first cache, for a packed tile
