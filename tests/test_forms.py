@@ -4,7 +4,7 @@ from matrix_cases import coded_matrix, inputs
 
 from gluon_dc.runtime import CONV_FORMS, MATRIX_FORMS, ConvForm, Geometry, MatrixForm
 from gluon_dc.runtime.forms import conv_output, conv_work, matrix_output
-from gluon_dc.runtime.pool import run_shares
+from gluon_dc.runtime.pool import run_all
 from gluon_dc.runtime.slices import slice_parts, slice_stages, spread
 
 
@@ -103,11 +103,13 @@ class TestSharing:
         assert [(task.begin, task.end) for task in stage] == [(0, 1), (1, 4)]
 
     def test_an_error_in_any_share_is_raised(self):
-        def fail(begin, end):
-            if begin:
-                raise ArithmeticError("second")
+        seen = []
+
+        def fail():
+            raise ArithmeticError("second")
         with pytest.raises(ArithmeticError, match="second"):
-            run_shares(fail, 10, 2)
+            run_all([lambda: seen.append("first"), fail, lambda: seen.append("third")])
+        assert sorted(seen) == ["first", "third"]
 
     def test_parts(self):
         assert slice_parts(0) == [] and spread(0, 3) == [] and spread(1, 3) == [(0, 1)]

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parent / "guard_pages.py"
+TESTS = Path(__file__).parent
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs mprotect")
 @pytest.mark.parametrize("plain", ["", "1"], ids=["avx512", "portable"])
-def test_convolutions_stay_within_their_buffers(plain):
-    environment = {**os.environ, "GLUON_DC_NO_AVX512": plain, "PYTHONPATH": str(SCRIPT.parent.parent)}
-    result = subprocess.run([sys.executable, str(SCRIPT)], capture_output=True, text=True, timeout=300,
+@pytest.mark.parametrize("script", ["guard_pages.py", "int8_guards.py"])
+def test_convolutions_stay_within_their_buffers(script, plain):
+    environment = {**os.environ, "GLUON_DC_NO_AVX512": plain, "PYTHONPATH": str(TESTS.parent)}
+    result = subprocess.run([sys.executable, str(TESTS / script)], capture_output=True, text=True, timeout=300,
                             env=environment)
     assert result.returncode == 0, f"{result.returncode}: {result.stderr[-2000:]}"
     assert result.stdout == "touched nothing\n"

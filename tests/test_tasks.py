@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numba import njit
 
 from gluon_dc.runtime import tasks, unboxed
-from gluon_dc.runtime.scratch import Scratch, own_scratch, scratch
+from gluon_dc.runtime.scratch import Scratch, own_scratch
 from gluon_dc.runtime.tasks import Program, Task, run_stages, shared, shares
 
 
@@ -153,7 +153,7 @@ class TestScratch:
 
     def test_each_thread_has_its_own(self):
         found = []
-        thread = threading.Thread(target=lambda: found.append(scratch("a", 10)))
+        thread = threading.Thread(target=lambda: found.append(own_scratch()("a", 10)))
         thread.start()
         thread.join()
-        assert found[0] is not scratch("a", 10) and scratch("a", 10) is own_scratch()("a", 10)
+        assert found[0] is not own_scratch()("a", 10) and own_scratch()("a", 10) is own_scratch()("a", 10)

@@ -1,6 +1,5 @@
 """LLVM code of a depthwise convolution and of a maximum over windows, strip by strip (see strips)."""
 
-from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 

@@ -2,25 +2,14 @@
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 _pools = {}
-
-
-def run_shares(function, count: int, threads: int) -> None:
-    """Call function(begin, end) for shares of 0..count on up to `threads` threads, this one included.
-
-    The shares are even and none is empty. For the rest as `run_all`.
-    """
-    threads = max(1, min(threads, count))
-    bounds = [count * i // threads for i in range(threads + 1)]
-    run_all([partial(function, begin, end) for begin, end in zip(bounds, bounds[1:]) if end > begin])
 
 
 def run_all(calls) -> None:
     """Call functions without arguments, each on a thread of its own, the first on this one.
 
-    The first exception is raised once all have ended. They must not call `run_all` or `run_shares` themselves.
+    The first exception is raised once all have ended. They must not call `run_all` themselves.
     """
     if len(calls) == 1:
         calls[0]()

@@ -36,8 +36,3 @@ def own_scratch() -> Scratch:
     if not hasattr(_kept, "scratch"):
         _kept.scratch = Scratch(_MOST_FLOATS)
     return _kept.scratch
-
-
-def scratch(name: str, floats: int) -> np.ndarray:
-    """A buffer of `own_scratch()`."""
-    return own_scratch()(name, floats)
