@@ -195,4 +195,4 @@ def test_the_name():
 
 def test_little_work_stays_on_one_thread(monkeypatch):
     monkeypatch.undo()
-    assert tile_plan.worth_threads(1e5, 4) == 1 and tile_plan.worth_threads(1e7, 4) == 4
+    assert [tile_plan.worth_threads(cycles, 4) for cycles in (0, 99_999, 100_000, 1e7)] == [1, 1, 2, 4]

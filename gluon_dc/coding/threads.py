@@ -13,13 +13,17 @@ PIECE = 2**20
 MAX_THREADS = 8
 
 
+def core_count() -> int:
+    """Processor cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def thread_count() -> int:
     """Threads to work on: the least of this process's cores, OMP_NUM_THREADS, NUMBA_NUM_THREADS and MAX_THREADS."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     limits = [os.environ.get(name, "") for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS")]
     # OpenMP allows a list, one number a level of nesting: the first is that of the outermost.
     limits = [int(first) for first in (limit.split(",")[0].strip() for limit in limits) if first.isdigit()]
-    return max(1, min([cores, MAX_THREADS, *limits]))
+    return max(1, min([core_count(), MAX_THREADS, *limits]))
 
 
 def pieces(size: int) -> list[slice]:

@@ -17,7 +17,7 @@ from .max_pooling import max_pool_strips, pools_in_strips
 from .tasks import shared, stage_of
 
 # Elements below which a second thread costs more than it brings.
-ALONE = 2**21
+ALONE = 2**17
 
 
 def bind(step, inputs, output, threads) -> list[tuple]:

@@ -1,45 +1,58 @@
 """Threads that stay: starting some for every layer would cost more than many a layer takes."""
 
 import os
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor, wait
 
 _pools = {}
 
 
 def run_all(calls) -> None:
-    """Call functions without arguments, each on a thread of its own, the first on this one.
+    """Call functions without arguments, on this thread and on others that come in time; all at once where they wait
+    for one another.
 
-    The first exception is raised once all have ended. They must not call `run_all` themselves.
+    The error of the first of them that raised one is raised once all have ended. They must not call `run_all`
+    themselves.
     """
     if len(calls) == 1:
         calls[0]()
         return
-    futures = []
+    waiting, errors, futures = deque(enumerate(calls)), {}, []
     try:
-        for call in calls[1:]:
-            futures.append(_pool().submit(call))
-        if calls:
-            calls[0]()
+        for _ in calls[1:]:
+            futures.append(_pool().submit(_call_waiting, waiting, errors))
+        _call_waiting(waiting, errors)
     finally:
-        errors = _settled(futures)  # waits for all: their arrays must outlive them
-    for error in errors:
-        if error is not None:
-            raise error
+        waiting.clear()
+        _settle(futures)  # the arrays of what they call must outlive them
+    if errors:
+        raise errors[min(errors)]
 
 
-def _settled(futures):
-    # The exceptions of all; Ctrl-C meanwhile is raised when they have ended, not before.
-    errors, interrupt = [], None
+def _call_waiting(waiting, errors):
+    # Whoever is free takes the next: a thread that comes too late finds none.
+    while waiting:
+        try:
+            number, call = waiting.popleft()
+        except IndexError:
+            return
+        try:
+            call()
+        except Exception as error:  # noqa: BLE001: raised by the thread that wants the result
+            errors[number] = error
+
+
+def _settle(futures):
+    # Wait for those that have begun; Ctrl-C meanwhile is raised when they have ended, not before.
+    interrupt = None
     for future in futures:
-        while True:
+        while not future.cancel() and not future.done():
             try:
-                errors.append(future.exception())
-                break
+                wait([future])
             except KeyboardInterrupt as error:
                 interrupt = error
     if interrupt is not None:
         raise interrupt
-    return errors
 
 
 def _pool():

@@ -7,8 +7,8 @@ from .simd import aligned
 from .tasks import Task, shares, stage_of
 
 _PARTS_A_THREAD = 4
-# Starting a second thread costs about as much as it saves below this.
-_LEAST_NS = 200_000
+# Meeting a second thread costs about as much as it saves below this.
+_LEAST_NS = 20_000
 
 _NO_BIAS = np.empty(0, np.float32)
 

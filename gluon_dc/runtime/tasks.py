@@ -6,11 +6,13 @@ microseconds, more than many a small layer takes); a `Program` has them taken ap
 tasks that follow one another in one call.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
+from .crew import Job
 from .pool import run_all
 from .unboxed import call_at, unboxed
 
@@ -63,14 +65,13 @@ class Program:
     def __init__(self, stages):
         self._calls, batch = [], []
         for stage in stages:
-            tasks = [_unboxed(task) for task in stage]
-            if len(stage) == 1 and tasks[0] is not None:
-                batch.append((stage[0], tasks[0]))
+            found = [_unboxed(task) for task in stage]
+            if None not in found:
+                batch.append((stage, found))
                 continue
             self._close(batch)
             batch = []
-            self._calls.append(_parallel([task if found is None else _Batch([(task, found)])
-                                          for task, found in zip(stage, tasks)]))
+            self._calls.append(partial(run_all, stage))
         self._close(batch)
 
     def _close(self, batch):
@@ -82,27 +83,29 @@ class Program:
             call()
 
 
-def _parallel(calls):
-    return calls[0] if len(calls) == 1 else lambda: run_all(calls)
-
-
 def _unboxed(task):
     return unboxed(task.kernel, (*task.arguments, task.begin, task.end)) if isinstance(task, Task) else None
 
 
 class _Batch:
-    # Tasks one after another, in one call of compiled code.
+    # Stages one after another, in one call of compiled code; on several threads where a stage has several tasks.
     def __init__(self, batch):
-        self._tasks = [task for task, _ in batch]  # they hold the arrays
-        self._words = [found.words for _, found in batch]
-        self._table = np.array([(found.thunk, found.words.ctypes.data) for _, found in batch], np.int64)
-        self._place, self._count = self._table.ctypes.data, len(batch)
+        self._stages = [stage for stage, _ in batch]  # they hold the arrays
+        self._words = [one.words for _, found in batch for one in found]
+        entries = [[(one.thunk, one.words.ctypes.data) for one in found] for _, found in batch]
+        if max(map(len, entries)) > 1:
+            self._run = Job(entries).run
+        else:
+            self._table = np.array(entries, np.int64)
+            self._run = partial(_run_batch, self._table.ctypes.data, len(entries))
 
     def __call__(self):
-        failed = _run_batch(self._place, self._count)
+        failed = self._run()
         if failed >= 0:
-            self._tasks[failed]()  # raises what it met
-            raise RuntimeError(f"{self._tasks[failed].kernel.__name__} failed, and not when it was run again")
+            width = max(map(len, self._stages))
+            task = self._stages[failed // width][failed % width]
+            task()  # raises what it met
+            raise RuntimeError(f"{task.kernel.__name__} failed, and not when it was run again")
 
 
 @njit(cache=True, nogil=True)

@@ -16,7 +16,7 @@ import numpy as np
 
 from .simd import LANES
 
-ALONE_CYCLES = 2_000_000  # about 0.5 ms: to wake another thread and to wait for it takes 0.1 to 0.2
+ALONE_CYCLES = 100_000  # about 25 us: threads that are awake meet within one or two, others come within 50
 MAX_REGISTERS = 16
 PORTABLE_REGISTERS = 4  # 8 registers of AVX2
 CACHE_NBYTES = 45_000  # of the first cache, for a packed tile
@@ -82,8 +82,8 @@ def plan_tiles(geometry, kernel, size, channels, panel_channels, filters, densit
 
 
 def worth_threads(cycles, threads: int) -> int:
-    """The number of threads to share out work among that takes one thread so many cycles."""
-    return max(1, threads) if cycles >= ALONE_CYCLES else 1
+    """The number of threads, up to `threads`, to share out work among that takes one thread so many cycles."""
+    return max(1, int(min(threads, cycles // max(1, ALONE_CYCLES // 2))))
 
 
 def possible_plans(geometry, kernel, size, work, most_registers):

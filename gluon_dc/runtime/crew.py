@@ -1,0 +1,213 @@
+"""Threads that run the tasks of many stages in compiled code: they meet at counters, not in Python.
+
+The thread that runs a program leads; workers help where they come in time. Each task of a stage is claimed by the
+first that gets to it, and a stage begins when all tasks of the one before have ended. So nobody waits for a thread that
+has not begun: programs that run at the same time share what workers there are, and one alone runs it all.
+
+A worker that has nothing to do listens for a fraction of a millisecond to its mailbox, a word that holds an address of
+work, and then sleeps in Python until it is woken.
+"""
+
+import atexit
+import os
+import threading
+from queue import SimpleQueue
+
+import numpy as np
+from numba import njit
+
+from ..coding.threads import core_count
+from .atomics import add, call_plain, exchange, get, pause, put, yield_address
+from .simd import aligned
+from .unboxed import call_at
+
+# What a mailbox holds, if no address of a job.
+LISTENING, ASLEEP, BUSY = 0, 1, 2
+# Pauses, of 10 to 50 ns each: that a worker listens before it sleeps; that a waiting thread spins before it lets others
+# have the core, and from then on each time.
+_LISTENS, _SPINS, _SPINS_MORE = 20_000, 2_000, 50
+_LINE = 8  # words
+_crews = {}
+
+
+class Job:
+    """Stages of tasks for `run`, by one thread at a time.
+
+    stages: list of lists of (thunk, words) addresses (`unboxed`), one for each task; what they point to must stay.
+    """
+
+    def __init__(self, stages):
+        self.width = max(map(len, stages))
+        # A row for each stage: its tasks' addresses; and what changes: tasks done, tasks, whether each is claimed.
+        self._table = np.zeros((len(stages), self.width, 2), np.int64)
+        line = -(-(2 + self.width) // _LINE) * _LINE
+        self._board = aligned((len(stages), line), np.int64)
+        self._board[:] = 0
+        for number, stage in enumerate(stages):
+            self._table[number, :len(stage)] = stage
+            self._board[number, 1] = len(stage)
+        self._head = np.array([self._table.ctypes.data, len(stages), self.width, self._board.ctypes.data, line, 0,
+                               yield_address()], np.int64)
+
+    def run(self) -> int:
+        """Run all stages: -1, or stage * width + number of a task that raised something."""
+        crew = _crew()
+        workers = crew.take(self.width - 1)
+        try:
+            mailboxes = np.array([worker.address for worker in workers], np.int64)
+            return _lead(self._head.ctypes.data, mailboxes.ctypes.data, len(workers))
+        finally:
+            crew.give_back(workers)
+
+
+class _Crew:
+    """The workers of a process: as many as it has processors to run on, less one."""
+
+    def __init__(self):
+        self._lock, self._free, self._all = threading.Lock(), [], []
+        self._most = max(0, core_count() - 1)
+
+    def take(self, count):
+        """Up to `count` workers that nobody else has, awake; fewer where there are no more."""
+        with self._lock:
+            for _ in range(min(count - len(self._free), self._most - len(self._all))):
+                worker = _Worker(len(self._all) + 1)
+                self._all.append(worker)
+                self._free.append(worker)
+            taken = [self._free.pop() for _ in range(min(count, len(self._free)))]
+        for worker in taken:
+            worker.wake()
+        return taken
+
+    def give_back(self, workers):
+        """For others to take."""
+        with self._lock:
+            self._free.extend(reversed(workers))
+
+    def close(self):
+        """End all threads: none may be in compiled code when the interpreter ends."""
+        with self._lock:
+            workers, self._all, self._free, self._most = self._all, [], [], 0
+        for worker in workers:
+            worker.close()
+
+
+class _Worker:
+    def __init__(self, number):
+        self._mailbox = aligned(2 * _LINE, np.int64)
+        self._mailbox[:] = LISTENING
+        self.address, self._number, self._wakes = self._mailbox.ctypes.data, number, SimpleQueue()
+        _serve(self.address, number)  # compiles it, here; nothing comes, and the mailbox is ASLEEP
+        self._thread = threading.Thread(target=self._serve, name=f"gluon_dc-{number}", daemon=True)
+        self._thread.start()
+
+    def wake(self):
+        if self._mailbox[0] == ASLEEP:
+            self._mailbox[0] = LISTENING
+            self._wakes.put(True)
+
+    def close(self):
+        self._wakes.put(False)
+        self._thread.join(timeout=1)
+
+    def _serve(self):
+        while self._wakes.get():
+            _serve(self.address, self._number)
+
+
+def _crew():
+    # One for each process: threads do not survive a fork.
+    crew = _crews.get(os.getpid())
+    if crew is None:
+        crew = _crews.setdefault(os.getpid(), _Crew())
+    return crew
+
+
+@atexit.register
+def _close():
+    crew = _crews.pop(os.getpid(), None)
+    if crew is not None:
+        crew.close()
+
+
+@njit(cache=True, nogil=True)
+def _lead(job, mailboxes, count):
+    # stage * width + number of a task that raised something, or -1.
+    stages, board, line = get(job + 8), get(job + 24), get(job + 32)
+    put(job + 40, 0)
+    for stage in range(stages):
+        row = board + 8 * line * stage
+        put(row, 0)
+        for i in range(get(row + 8)):
+            put(row + 16 + 8 * i, 0)
+    for i in range(count):
+        exchange(get(mailboxes + 8 * i), LISTENING, job)
+    _work(job, 0)
+    for i in range(count):
+        mailbox = get(mailboxes + 8 * i)
+        # A worker that has not come shall not; one that has is about to leave.
+        if not exchange(mailbox, job, LISTENING):
+            spins = 0
+            while get(mailbox) == BUSY:
+                spins = _waited(spins, get(job + 48))
+    return get(job + 40) - 1
+
+
+@njit(cache=True, nogil=True)
+def _serve(mailbox, number):
+    # Take what comes, until nothing has come for a while.
+    spins = 0
+    while True:
+        job = get(mailbox)
+        if job > BUSY:
+            if exchange(mailbox, job, BUSY):
+                _work(job, number)
+                put(mailbox, LISTENING)
+            spins = 0
+        else:
+            spins += 1
+            if spins > _LISTENS and exchange(mailbox, LISTENING, ASLEEP):
+                return
+            pause()
+
+
+@njit(cache=True, nogil=True)
+def _work(job, number):
+    # Tasks that nobody has claimed, of stage after stage. number: 0 for the leader, whose first tasks always are.
+    table, stages, width, board, line = get(job), get(job + 8), get(job + 16), get(job + 24), get(job + 32)
+    for stage in range(stages):
+        row = board + 8 * line * stage
+        if stage > 0 and not _begun(job, row - 8 * line):
+            return
+        count = get(row + 8)
+        first = 0 if number == 0 else 1 + (number - 1) % max(1, count - 1)
+        for i in range(count):
+            task = (first + i) % count
+            if number > 0 and task == 0:
+                continue
+            claim = row + 16 + 8 * task
+            if get(claim) == 0 and exchange(claim, 0, 1):
+                if call_at(table + 16 * (width * stage + task)) != 0:
+                    put(job + 40, 1 + width * stage + task)
+                add(row, 1)
+
+
+@njit(cache=True, nogil=True)
+def _begun(job, row):
+    # Waits until all tasks of the stage at `row` have ended: whether all is well.
+    spins, count = 0, get(row + 8)
+    while get(row) < count:
+        if get(job + 40) != 0:
+            return False
+        spins = _waited(spins, get(job + 48))
+    return get(job + 40) == 0
+
+
+@njit(cache=True, nogil=True)
+def _waited(spins, yields):
+    # A moment; the count of moments.
+    pause()
+    if spins >= _SPINS:
+        call_plain(yields)
+        return spins - _SPINS_MORE
+    return spins + 1
