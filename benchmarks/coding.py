@@ -14,17 +14,22 @@ Others: zlib, bzip2 and xz are Python's own; zstd, brotli, constriction and NNCo
 and are left out where they are not installed. `benchmarks/kmeans.py` measures the clustering.
 """
 import argparse
-import json
 import os
-import platform
 import sys
 from pathlib import Path
 
 for _variable in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ[_variable] = "1"  # before NumPy and numba are imported
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parent)]
 
-from gluon_dc.report.command import run_command
+from gluon_dc import ctrl_c  # noqa: E402
+
+if __name__ == "__main__":
+    ctrl_c.end_at_once("coding.py")
+
+from setting import check_least, setting_of, write_json  # noqa: E402
+
+from gluon_dc.report.command import check_json, run_command  # noqa: E402
 
 
 def main(argv=None):
@@ -45,13 +50,12 @@ def parse_options(argv):
     parser.add_argument("--seed", type=int, default=0, help="seed of the drawn layer")
     parser.add_argument("--json", help="write the rows there too")
     options = parser.parse_args(argv)
-    for name, least in (("size", 1), ("slow_items", 1), ("repeats", 1)):
-        if getattr(options, name) < least:
-            parser.error(f"--{name.replace('_', '-')} must be at least {least}, got {getattr(options, name)}")
+    check_least(parser, options, size=1, slow_items=1, repeats=1, centroids=1, seed=0)
+    if options.centroids > 255:
+        parser.error(f"--centroids must be at most 255, got {options.centroids}")
     if not 0 < options.density <= 1:
         parser.error(f"--density must be above 0 and at most 1, got {options.density}")
-    if options.json and not Path(options.json).absolute().parent.is_dir():
-        parser.error(f"--json {options.json}: its folder does not exist")
+    check_json(parser, options.json, [options.gdc])
     return options
 
 
@@ -60,7 +64,6 @@ def run(options):
     import numpy as np
     from tqdm import tqdm
 
-    from gluon_dc.coding import write_atomically
     from gluon_dc.report.coder_bench import KINDS, coder_rows, data_coders, drawn_layer
     tensors = tensors_of(options.gdc) if options.gdc else drawn_layer(
         options.size, options.density, options.centroids, options.seed)
@@ -68,14 +71,10 @@ def run(options):
     with tqdm(total=2 * sum(len(data_coders(kind, tiny).coders) for kind in KINDS), unit="coder", disable=None) as bar:
         coder_rows(tiny, 2000, 1, bar.update)  # what is compiled or imported on the way is not timed
         rows = coder_rows(tensors, options.slow_items, options.repeats, bar.update)
-    setting = {"tensors": len(tensors), "weights": sum(tensor.size for tensor in tensors),
-               "kept": sum(tensor.nnz for tensor in tensors), "threads": 1, "cores": os.cpu_count(),
-               "python": platform.python_version(), "numpy": np.__version__, "machine": platform.machine(),
-               **vars(options)}
+    setting = setting_of(options, tensors=len(tensors), weights=sum(tensor.size for tensor in tensors),
+                         kept=sum(tensor.nnz for tensor in tensors), threads=1, numpy=np.__version__)
     print(table(setting, rows))
-    if options.json:
-        text = json.dumps({"setting": setting, "rows": rows}, indent=1)
-        write_atomically(options.json, lambda file: file.write(text.encode()))
+    write_json(options.json, {"setting": setting, "rows": rows})
 
 
 def tensors_of(path):

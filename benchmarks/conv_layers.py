@@ -18,9 +18,6 @@ which.
 """
 import argparse
 import json
-import os
-import platform
-import subprocess
 import sys
 import tempfile
 import time
@@ -28,9 +25,15 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parent)]
 
+from gluon_dc import ctrl_c  # noqa: E402
+
+if __name__ == "__main__":
+    ctrl_c.end_at_once("conv_layers.py")
+
 from conv_libraries import LIBRARIES, MAKERS, missing_libraries  # noqa: E402
 from conv_nets import NETS  # noqa: E402
 from conv_table import OURS, table  # noqa: E402
+from setting import check_least, run_child, setting_of, write_json  # noqa: E402
 
 DEFAULT_NETS = ("SqueezeNet-1.0", "AlexNet", "VGG-16")
 TURN_SECONDS = 0.004  # of calls of each contender in a turn
@@ -66,10 +69,7 @@ def parse_options(argv):
     parser.add_argument("--child", help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
     from gluon_dc.report.command import check_json  # brings NumPy: not before main has set the threads
-    for name in ("rounds", "batch", "threads"):
-        value = getattr(options, name)
-        if min(value if isinstance(value, list) else [value]) < 1:
-            parser.error(f"--{name} must be at least 1, got {value}")
+    check_least(parser, options, rounds=1, batch=1, threads=1, seed=0)
     if not all(0 <= density <= 1 for density in options.density):
         parser.error(f"--density must be in 0..1, got {options.density}")
     if options.cpu_time and options.threads != [1]:
@@ -87,19 +87,14 @@ def run(options):
     if options.child:
         Path(options.child).write_text(json.dumps(measured_rows(options)))
         return
-    from gluon_dc.coding import write_atomically
     rows = [row for threads in options.threads for row in rows_of_child(options, threads)]
-    setting = {**vars(options), "not_installed": missing_libraries(options.libraries), "cores": os.cpu_count(),
-               "machine": platform.machine(), "python": platform.python_version()}
+    setting = setting_of(options, not_installed=missing_libraries(options.libraries))
     print(table(rows, setting))
-    if options.json:
-        text = json.dumps({"setting": setting, "rows": rows}, indent=1)
-        write_atomically(options.json, lambda file: file.write(text.encode()))
+    write_json(options.json, {"setting": setting, "rows": rows})
 
 
 def rows_of_child(options, threads):
     """The rows measured in a new process, whose libraries all see this number of threads when they are imported."""
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "rows.json"
         arguments = [str(value) for name, value in vars(options).items() if name not in ("json", "child", "threads")
@@ -107,10 +102,7 @@ def rows_of_child(options, threads):
                      f"--{name.replace('_', '-')}", *(value if isinstance(value, list) else [value]))
                      if value is not True]
         command = [sys.executable, __file__, *arguments, "--threads", str(threads), "--child", str(path)]
-        result = subprocess.run(command, env={
-            "KMP_BLOCKTIME": "5", **os.environ, **dict.fromkeys(names, str(threads))})  # ms, as PAUSE_SECONDS
-        if result.returncode:
-            raise ValueError(f"the measurement with {threads} thread(s) ended with exit code {result.returncode}")
+        run_child(command, threads)
         return json.loads(path.read_text())
 
 

@@ -19,8 +19,6 @@ import argparse
 import json
 import math
 import os
-import platform
-import subprocess
 import sys
 import tempfile
 import time
@@ -28,6 +26,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parent)]
+
+from gluon_dc import ctrl_c  # noqa: E402
+
+if __name__ == "__main__":
+    ctrl_c.end_at_once("dense_layers.py")
+
+from setting import THREAD_NAMES, check_least, run_child, setting_of, write_json  # noqa: E402
 
 # name, rows, columns, density (Han et al. 2016, tables 4 and 5)
 PAPER = (("AlexNet fc6", 4096, 9216, 0.09), ("AlexNet fc7", 4096, 4096, 0.09), ("AlexNet fc8", 1000, 4096, 0.25),
@@ -73,10 +78,7 @@ def parse_options(argv):
     parser.add_argument("--child", help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
     from gluon_dc.report.command import check_json  # brings NumPy: not before main has set the threads
-    for name in ("scale", "rounds", "batch", "threads"):
-        value = getattr(options, name)
-        if min(value if isinstance(value, list) else [value]) < 1:
-            parser.error(f"--{name} must be at least 1, got {value}")
+    check_least(parser, options, scale=1, rounds=1, batch=1, threads=1, seed=0)
     if not options.cold_mb > 0:
         parser.error(f"--cold-mb must be above 0, got {options.cold_mb}")
     check_json(parser, options.json, [options.gdc])
@@ -88,15 +90,11 @@ def run(options):
     if options.child:
         Path(options.child).write_text(json.dumps(measured_rows(options)))
         return
-    from gluon_dc.coding import write_atomically
     rows = [row for threads in options.threads for row in rows_of_child(options, threads)]
     missing = missing_libraries(options.libraries)
-    setting = {**vars(options), "not_installed": missing, "cores": os.cpu_count(), "machine": platform.machine(),
-               "python": platform.python_version()}
+    setting = setting_of(options, not_installed=missing)
     print(table(rows, missing, options))
-    if options.json:
-        text = json.dumps({"setting": setting, "rows": rows}, indent=1)
-        write_atomically(options.json, lambda file: file.write(text.encode()))
+    write_json(options.json, {"setting": setting, "rows": rows})
 
 
 def rows_of_child(options, threads):
@@ -104,8 +102,7 @@ def rows_of_child(options, threads):
 
     That is this process where its environment says so, otherwise a new one.
     """
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-    if all(os.environ.get(name) == str(threads) for name in names):
+    if all(os.environ.get(name) == str(threads) for name in THREAD_NAMES):
         return measured_rows(argparse.Namespace(**{**vars(options), "threads": [threads]}))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "rows.json"
@@ -113,10 +110,7 @@ def rows_of_child(options, threads):
                      and value is not None for value in (f"--{name.replace('_', '-')}", *(
                          value if isinstance(value, list) else [value]))]
         command = [sys.executable, __file__, *arguments, "--threads", str(threads), "--child", str(path)]
-        result = subprocess.run(command, env={
-            "KMP_BLOCKTIME": "5", **os.environ, **dict.fromkeys(names, str(threads))})  # ms, as PAUSE_SECONDS
-        if result.returncode:
-            raise ValueError(f"the measurement with {threads} thread(s) ended with exit code {result.returncode}")
+        run_child(command, threads)
         return json.loads(path.read_text())
 
 

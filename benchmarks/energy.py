@@ -12,17 +12,22 @@ Measured is what Linux's powercap counts (processor and memory, idle power inclu
 the form that it chooses by rule. tools/report.py draws the JSON.
 """
 import argparse
-import json
 import math
 import os
-import platform
 import sys
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parent)]
 
-from gluon_dc.report.command import check_json, run_command
+from gluon_dc import ctrl_c  # noqa: E402
+
+if __name__ == "__main__":
+    ctrl_c.end_at_once("energy.py")
+
+from setting import check_least, processor, write_json  # noqa: E402
+
+from gluon_dc.report.command import check_json, run_command  # noqa: E402
 
 # name, rows, columns, density (Han et al. 2016, tables 4 and 5)
 PAPER = (("AlexNet fc6", 4096, 9216, 0.09), ("AlexNet fc7", 4096, 4096, 0.09), ("AlexNet fc8", 1000, 4096, 0.25),
@@ -49,17 +54,13 @@ def parse_options(argv):
     parser.add_argument("--seed", type=int, default=0, help="seed of drawn weights and inputs")
     parser.add_argument("--json", help="write the numbers there too")
     options = parser.parse_args(argv)
-    for name in ("scale", "cold_mb", "seconds", "batch"):
-        value = getattr(options, name)
-        if not min(value if isinstance(value, list) else [value]) >= (1 if name != "seconds" else 0.01):
-            parser.error(f"--{name.replace('_', '-')} is too small, got {value}")
+    check_least(parser, options, scale=1, cold_mb=1, seconds=0.01, batch=1, seed=0)
     check_json(parser, options.json, [options.gdc])
     return options
 
 
 def run(options):
     """Count, measure where possible, print, write."""
-    from gluon_dc.coding import write_atomically
     from gluon_dc.report.energy_report import check_energy, energy_tables
     from gluon_dc.runtime.energy_counters import find_zones
     zones, refused = find_zones(options.powercap)
@@ -72,9 +73,7 @@ def run(options):
     found = {"title": title, "note": note, "machine": machine, "batches": options.batch, "layers": layers,
              "measured": measured, "not_measured": "" if measured else refused}
     report = check_energy({"format": 1, "energy": found}, "energy.py")
-    if options.json:
-        text = json.dumps({"format": 1, "energy": report.to_dict()}, indent=1)
-        write_atomically(options.json, lambda file: file.write(f"{text}\n".encode()))
+    write_json(options.json, {"format": 1, "energy": report.to_dict()})
     print("\n\n".join(map(str, energy_tables(report))))
 
 
@@ -154,15 +153,6 @@ def measured_layer(coded, batch, zones, options):
         found[f"{key}_mj"] = 1e3 * taken.joules / taken.calls / batch
         found[f"{key}_ms"] = 1e3 * taken.seconds / taken.calls / batch
     return found
-
-
-def processor():
-    """What the machine calls its processor."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 if __name__ == "__main__":

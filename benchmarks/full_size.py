@@ -23,7 +23,14 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+
+from gluon_dc import ctrl_c  # noqa: E402
+
+if __name__ == "__main__":
+    ctrl_c.end_at_once("full_size.py")
+
+from setting import check_least, setting_of, write_json  # noqa: E402
 
 MEGABYTE = 1e6
 TO_FILE, FROM_FILE = ("prune", "quantize", "compress", "save"), ("load", "restore")
@@ -45,8 +52,7 @@ def run(options):
     results = [measured_apart(name, options) for name in options.model]
     for result in results:
         print_result(result)
-    if options.json:
-        Path(options.json).write_text(json.dumps({"setting": vars(options), "results": results}, indent=1))
+    write_json(options.json, {"setting": setting_of(options), "results": results})
 
 
 def parse_options(argv):
@@ -61,7 +67,9 @@ def parse_options(argv):
     parser.add_argument("--seed", type=int, default=0, help="of the drawn weights")
     parser.add_argument("--json", help="write the results there too")
     parser.add_argument("--measure", action="store_true", help=argparse.SUPPRESS)
-    return parser.parse_args(argv)
+    options = parser.parse_args(argv)
+    check_least(parser, options, threads=1, seed=0)
+    return options
 
 
 def measured_apart(name, options):
@@ -76,7 +84,8 @@ def measured_apart(name, options):
     environment = {**os.environ, "OMP_NUM_THREADS": str(options.threads)}
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)
     if done.returncode:
-        raise SystemExit(f"measuring {name} ended with exit code {done.returncode}")
+        raise SystemExit(done.returncode if done.returncode in (1, 2, 130)  # it has told why
+                         else f"full_size.py: error: measuring {name} ended with exit code {done.returncode}")
     return json.loads(done.stdout.splitlines()[-1])
 
 

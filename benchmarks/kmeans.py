@@ -9,13 +9,19 @@ one k-means++ start, its other settings left alone but for --scikit-iterations (
 run each, ours after one on fewer weights that compiles its kernels.
 """
 import argparse
-import json
 import os
 import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parent)]
+
+from gluon_dc import ctrl_c  # noqa: E402
+
+if __name__ == "__main__":
+    ctrl_c.end_at_once("kmeans.py")
+
+from setting import check_least, setting_of, write_json  # noqa: E402
 
 DRAWN_AT_A_TIME = 2**22
 WARM_UP = 2**20 + 1  # as many as it takes for the kernels of large arrays
@@ -43,8 +49,7 @@ def run(options):
         for row in found:
             print(f"{row['what']:<32} {row['k']:>4} {row['centroids']:>9} {row['iterations'] or '':>10} "
                   f"{row['seconds']:>9.2f} {row['inertia_ratio']:>8.4f}", flush=True)
-    if options.json:
-        Path(options.json).write_text(json.dumps({"setting": vars(options), "rows": rows}, indent=1))
+    write_json(options.json, {"setting": setting_of(options), "rows": rows})
 
 
 def parse_options(argv):
@@ -60,7 +65,13 @@ def parse_options(argv):
     parser.add_argument("--threads", type=int, default=2, help="threads of both (OMP_NUM_THREADS)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the weights and starts")
     parser.add_argument("--json", help="write the rows there too")
-    return parser.parse_args(argv)
+    options = parser.parse_args(argv)
+    check_least(parser, options, size=1, centroids=1, scikit_iterations=1, threads=1, seed=0)
+    if max(options.centroids) > 256:
+        parser.error(f"--centroids must be at most 256, got {options.centroids}")
+    if options.scikit_size is not None:
+        check_least(parser, options, scikit_size=0)
+    return options
 
 
 def drawn_weights(size, seed):

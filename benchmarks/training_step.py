@@ -6,14 +6,20 @@
 Steps of the kinds take turns, so that a busy moment of the machine hits all of them; each time is the median.
 """
 import argparse
-import json
 import os
 import statistics
 import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parent)]
+
+from gluon_dc import ctrl_c  # noqa: E402
+
+if __name__ == "__main__":
+    ctrl_c.end_at_once("training_step.py")
+
+from setting import check_least, setting_of, write_json  # noqa: E402
 
 KINDS = ("plain", "masked", "lookup", "scatter", "dense gradient")
 
@@ -36,8 +42,7 @@ def run(options):
     print(f"{'network':<15} {'layers':<15} {'ms':>8} {'ratio':>7}")
     for row in rows:
         print(f"{row['network']:<15} {row['kind']:<15} {row['milliseconds']:8.2f} {row['ratio']:7.2f}")
-    if options.json:
-        Path(options.json).write_text(json.dumps({"setting": vars(options), "rows": rows}, indent=1))
+    write_json(options.json, {"setting": setting_of(options), "rows": rows})
 
 
 def parse_options(argv):
@@ -45,12 +50,16 @@ def parse_options(argv):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0],
                                      formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--networks", nargs="+", default=["lenet-300-100", "lenet-5"], help="of gluon_dc.models")
-    parser.add_argument("--density", type=float, default=0.08, help="share of weights kept, 0..1")
+    parser.add_argument("--density", type=float, default=0.08, help="share of weights kept, above 0")
     parser.add_argument("--batch-size", type=int, default=128, help="images a step")
     parser.add_argument("--steps", type=int, default=40, help="steps of each kind that are timed")
     parser.add_argument("--threads", type=int, default=1, help="OMP_NUM_THREADS")
     parser.add_argument("--json", help="write the rows there too")
-    return parser.parse_args(argv)
+    options = parser.parse_args(argv)
+    check_least(parser, options, batch_size=1, steps=1, threads=1)
+    if not 0 < options.density <= 1:
+        parser.error(f"--density must be above 0 and at most 1, got {options.density}")
+    return options
 
 
 def measure(network, options):

@@ -13,16 +13,19 @@ net, are left out, and the table says which. A process for each number of thread
 """
 import argparse
 import json
-import os
-import platform
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parent)]
 
+from gluon_dc import ctrl_c  # noqa: E402
+
+if __name__ == "__main__":
+    ctrl_c.end_at_once("whole_nets.py")
+
+from setting import check_least, run_child, setting_of, write_json  # noqa: E402
 from whole_net_libraries import MAKERS, gluon_net, missing_packages, without_torch  # noqa: E402
 
 OURS, INEXACT = "ours, session", ("ours, int8", "MXNet int8")
@@ -31,7 +34,6 @@ TOLERANCE = 1e-3
 LEAST_SECONDS = 0.02  # of calls of each contender in a turn
 # Before a turn: threads of the one before still look for work, on processors that the next one needs.
 PAUSE_SECONDS = 0.02
-THREAD_NAMES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
 def main(argv=None):
@@ -60,10 +62,7 @@ def parse_options(argv):
     parser.add_argument("--child", help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
     from gluon_dc.report.command import check_json  # brings NumPy: not before main has set the threads
-    for name in ("rounds", "batch", "threads"):
-        value = getattr(options, name)
-        if min(value if isinstance(value, list) else [value]) < 1:
-            parser.error(f"--{name} must be at least 1, got {value}")
+    check_least(parser, options, rounds=1, batch=1, threads=1, seed=0)
     if options.cpu_time and options.threads != [1]:
         parser.error(f"--cpu-time is for --threads 1, got {options.threads}")
     check_json(parser, options.json, options.gdc)
@@ -77,23 +76,13 @@ def run(options):
     if options.child:
         Path(options.child).write_text(json.dumps(measured_rows(options)))
         return
-    from gluon_dc.coding import write_atomically
     with tempfile.TemporaryDirectory() as folder:
         names = [drawn(name, folder, options.seed) for name in options.nets]
         names += [with_graph(path, Path(folder) / f"given-{i}.gdc") for i, path in enumerate(options.gdc)]
         rows = [row for threads in options.threads for row in rows_of_child(options, names, threads, folder)]
-    setting = {**vars(options), "cores": os.cpu_count(), "machine": platform.machine(), "processor": processor(),
-               "python": platform.python_version()}
+    setting = setting_of(options)
     print(table(rows))
-    if options.json:
-        text = json.dumps({"setting": setting, "rows": rows}, indent=1)
-        write_atomically(options.json, lambda file: file.write(text.encode()))
-
-
-def processor():
-    """The processor as what is measured on it is kept by."""
-    from gluon_dc.runtime.choice_cache import machine
-    return machine()["cpu"]
+    write_json(options.json, {"setting": setting, "rows": rows})
 
 
 def drawn(name, folder, seed):
@@ -140,10 +129,7 @@ def rows_of_child(options, paths, threads, folder):
                *map(str, options.batch), "--contenders", *options.contenders, "--rounds", str(options.rounds), "--seed",
                str(options.seed), *["--layers"] * options.layers,
                *["--cpu-time"] * options.cpu_time]
-    done = subprocess.run(command, env={
-        "KMP_BLOCKTIME": "5", **os.environ, **dict.fromkeys(THREAD_NAMES, str(threads))})  # ms, as PAUSE_SECONDS
-    if done.returncode:
-        raise ValueError(f"the measurement with {threads} thread(s) ended with exit code {done.returncode}")
+    run_child(command, threads)
     return json.loads(result.read_text())
 
 

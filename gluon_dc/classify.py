@@ -9,6 +9,7 @@ from .coding import FormatError
 from .data import preprocessing_for, preprocessing_named
 from .data.image_files import ImageError, decode_image
 from .data.progress import progress_steps
+from .report.os_errors import os_error_text
 
 # ITU-R BT.601, as Pillow turns colours to grey.
 _GREY = (0.299, 0.587, 0.114)
@@ -40,7 +41,8 @@ def classify(args) -> int:
         try:
             scores = net.run(to_input(read_image(path)))
         except (OSError, ImageError) as error:
-            print(f"python -m gluon_dc: {' '.join(str(error).split())}", file=sys.stderr)
+            text = os_error_text(error) if isinstance(error, OSError) else " ".join(str(error).split())
+            print(f"python -m gluon_dc: {text}", file=sys.stderr)
             status = 1
             continue
         classes = best_classes(scores, args.top, names)

@@ -94,6 +94,7 @@ def test_a_coder_that_gives_back_something_else_is_caught():
 
 @pytest.mark.parametrize("arguments, message", [
     (["--size", "0"], "--size must be at least 1, got 0"),
+    (["--centroids", "256"], "--centroids must be at most 255, got 256"),
     (["--density", "0"], "--density must be above 0 and at most 1, got 0.0"),
     (["--json", "/nowhere/at/all.json"], "its folder does not exist"),
 ])

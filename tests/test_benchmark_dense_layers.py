@@ -48,8 +48,10 @@ def test_the_layers_of_a_file_in_a_process_of_their_own(monkeypatch, tmp_path, c
     printed = capfd.readouterr().out
     assert "a.weight" in printed and f"weights of {tmp_path / 'net.gdc'}" in printed
     save(CompressedModel({"a.bias": np.zeros(30, np.float32)}), tmp_path / "none.gdc")
-    assert main([*options, str(tmp_path / "none.gdc")]) == 1
-    assert "none.gdc holds no coded matrix to measure" in capfd.readouterr().err
+    with pytest.raises(SystemExit, match="^1$"):
+        main([*options, str(tmp_path / "none.gdc")])
+    assert capfd.readouterr().err == (
+        f"dense_layers.py: error: {tmp_path / 'none.gdc'} holds no coded matrix to measure\n")
 
 
 def test_drawn_layers_are_as_dense_as_asked_for():

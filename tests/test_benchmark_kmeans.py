@@ -34,9 +34,22 @@ def test_without_scikit_learn(capsys):
 
 @pytest.mark.parametrize("words, message", [
     (["--json", "no/such/x.json"], "no/such/x.json: --json cannot be written, its folder does not exist: make it first"),
-    (["--starts", "best"], "start"),
-    (["--centroids", "0"], "0")])
+    (["--starts", "best"], "start")])
 def test_bad_words_are_one_line(capsys, words, message):
     assert main(["--size", "100", "--scikit-size", "0", "--threads", "1", "--centroids", "3", *words]) == 1
     error = capsys.readouterr().err
     assert error.startswith("kmeans.py: error: ") and message in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("words, message", [
+    (["--size", "0"], "--size must be at least 1, got 0"),
+    (["--centroids", "4", "0"], "--centroids must be at least 1, got [4, 0]"),
+    (["--centroids", "257"], "--centroids must be at most 256, got [257]"),
+    (["--threads", "0"], "--threads must be at least 1, got 0"),
+    (["--seed", "-1"], "--seed must be at least 0, got -1"),
+    (["--scikit-size", "-1"], "--scikit-size must be at least 0, got -1"),
+])
+def test_numbers_that_cannot_be(capsys, words, message):
+    with pytest.raises(SystemExit, match="^2$"):
+        main(words)
+    assert message in capsys.readouterr().err

@@ -2,13 +2,14 @@ import argparse
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from gluon_dc.report.command import (
-    NEEDS_MXNET, NOTHING_WRITTEN, UsageError, check_json, count, input_shape, run_command, run_training, seed,
-    what_is_missing)
+    NEEDS_MXNET, NOTHING_WRITTEN, UsageError, check_json, count, folder_name, input_shape, number_between, path_name,
+    run_command, run_training, seed, what_is_missing)
 
 
 def raising(error):
@@ -25,6 +26,8 @@ def test_the_exit_code_is_the_actions(result, code):
 @pytest.mark.parametrize("error, code, line", [
     (ValueError("two\n lines"), 1, "x.py: error: two lines\n"),
     (OSError("gone"), 1, "x.py: error: gone\n"),
+    (FileNotFoundError(2, os.strerror(2), "/no/x"), 1,
+     "x.py: error: /no/x: expected a file, there is not even a folder /no: check the path\n"),
     (UsageError("no such option"), 2, "x.py: error: no such option\n"),
     (MemoryError(), 1, "x.py: error: MemoryError\n"),
     (ModuleNotFoundError("No module named 'mxnet.gluon'", name="mxnet.gluon"), 1, f"x.py: error: {NEEDS_MXNET}\n"),
@@ -146,6 +149,17 @@ class TestNumbers:
         assert [count("1"), count("007"), count("9" * 18)] == [1, 7, 10**18 - 1]
         for text in ("0", "-1", "1.5", "", "1e3", "9" * 19, "x"):
             assert fails(count, text) == f"expected a whole number from 1 on; got {text!r}"
+
+    def test_names(self):
+        assert path_name("a") == "a" and folder_name("a") == Path("a")
+        for kind in (path_name, folder_name):
+            assert fails(kind, "") == "expected the name of a file or folder, got an empty one"
+
+    def test_numbers_between(self):
+        number = number_between(0.5, 1e9)
+        assert [number("0.5"), number("1e9"), number(" 3 ")] == [0.5, 1e9, 3]
+        for text in ("0.4", "inf", "nan", "", "x", "-1"):
+            assert fails(number, text) == f"expected a number 0.5..1e+09; got {text!r}"
 
     def test_seeds(self):
         assert [seed("0"), seed("4294967295")] == [0, 2**32 - 1]

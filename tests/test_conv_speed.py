@@ -21,7 +21,7 @@ def test_by_hand():
     first, second = report.of(1, 1)
     assert first.name == "Net conv2" and first.best_library == ("onnxruntime", 2.0)
     assert first.speedup() == 2 and second.speedup() == 8 and first.speedup("dense") == 0.8
-    assert mean_speedup(report.layers) == pytest.approx(4) and report.settings == [(1, 1)]
+    assert mean_speedup(report.rows) == pytest.approx(4) and report.settings == [(1, 1)]
     assert report.note == ("Weights drawn, in random positions; 2 cores, x86_64; processor time of one thread; not "
                            "installed: torch.")
 
@@ -54,7 +54,7 @@ def test_means_of_nets_kernels_and_densities():
 def test_weights_of_a_file_and_no_library():
     report = changed(asked_density=None, drawn=False, ms={"direct": 1.0})
     assert report.note.startswith("Weights of a file; ") and report.densities == [None, 0.3]
-    assert report.layers[0].speedup() is None and report.layers[0].best_library is None
+    assert report.rows[0].speedup() is None and report.rows[0].best_library is None
     (table,) = conv_tables(report)
     assert table.rows[0][3:9] == [None, None, None, None, None, "1.00"]
     assert json.loads(json.dumps(report.to_dict()))["layers"][0]["speedup"] is None

@@ -1,4 +1,5 @@
 """Top-1 and top-5 errors, and tools/evaluate.py."""
+import hashlib
 import json
 import sys
 from pathlib import Path
@@ -119,6 +120,17 @@ class TestOpening:
             folder / "lenet.gdc")
         assert open_net(gdc=folder / "lenet.gdc").name == "lenet-300-100"
 
+    def test_the_name_in_the_run_beside_the_file(self, tmp_path):
+        path = tmp_path / "model.gdc"
+        dc.compress(zoo.initialize(zoo.build("lenet-300-100"))).save(path)
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        found = {"format": 1, "network": "lenet-300-100", "file": {"sha256": digest}}
+        (tmp_path / "result.json").write_text(json.dumps(found))
+        assert open_net(gdc=path).name == "lenet-300-100"
+        (tmp_path / "result.json").write_text(json.dumps({**found, "network": "mine.py:build"}))
+        with pytest.raises(ValueError, match="is of mine.py:build, code that a file does not get to choose"):
+            open_net(gdc=path)
+
     def test_errors(self, tiny):
         folder, name = tiny
         with pytest.raises(ValueError, match="give exactly one of a .gdc file, a .params file and pretrained"):
@@ -130,7 +142,8 @@ class TestOpening:
         with pytest.raises(ValueError, match="different architectures"):
             open_net("lenet-5", gdc=folder / "tiny.gdc")
         dc.compress(zoo.initialize(zoo.build(name))).save(folder / "nameless.gdc")
-        with pytest.raises(ValueError, match="nameless.gdc: its metadata names no network: name the model \\(--model"):
+        with pytest.raises(ValueError, match="nameless.gdc: neither its metadata nor the result.json of its run beside "
+                                             r"it names a network: name the model \(--model"):
             open_net(gdc=folder / "nameless.gdc")
 
 

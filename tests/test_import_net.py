@@ -79,7 +79,7 @@ def test_by_the_context_coder(tiny, capsys):
     (["tiny.net", "--model", "{folder}/tiny.py:normed"], "a .net file holds convolutions and dense layers, each with a "
                                                          "bias, and nothing else; this net differs in 1.beta"),
     (["tiny.net", "--model", "squeezenet"], "no model is named 'squeezenet': did you mean"),
-    (["absent.net", "--model", "{name}"], "No such file or directory"),
+    (["absent.net", "--model", "{name}"], "absent.net: expected a file, there is none of this name in"),
     (["tiny.params", "--model", "{name}"], "entry count of layer|cut short"),
     (["tiny.net", "--model", "{name}", "--preprocessing", "x"], "no preprocessing is named 'x'"),
 ])

@@ -30,6 +30,37 @@ def test_a_folder_of_experiments(tmp_path):
     assert [item.kind for item in read_inputs([tmp_path])] == ["compression", "starts"]
 
 
+def test_what_is_left_out_of_a_folder_is_told(tmp_path):
+    write(tmp_path / "a.json", experiment("compression"))
+    left_out = []
+    read_inputs([tmp_path], left_out)
+    assert left_out == []
+    write(tmp_path / "coding.json", {"rows": [{"coder": "x"}]})
+    write(tmp_path / "state.json", [])
+    read_inputs([tmp_path, tmp_path / "a.json"], left_out)
+    assert left_out == [f"Left out of {tmp_path}: coding.json, state.json, of no kind that a report shows."]
+    for number in range(20):
+        write(tmp_path / f"c{number:02}.json", {})
+    read_inputs([tmp_path], left_out)
+    assert left_out[1].endswith(": c00.json, c01.json, c02.json, c03.json, c04.json, c05.json, c06.json, c07.json, "
+                                "c08.json, c09.json, ..., of no kind that a report shows.")
+
+
+def test_the_files_beyond_the_first_thousand_are_told(tmp_path, monkeypatch):
+    monkeypatch.setattr("gluon_dc.report.inputs.MAX_FOLDER_FILES", 2)
+    for name in "abc":
+        write(tmp_path / f"{name}.json", experiment())
+    left_out = []
+    assert len(read_inputs([tmp_path], left_out)) == 2
+    assert left_out == [f"Left out of {tmp_path}: 1 files after the first 2."]
+
+
+def test_rows_of_another_benchmark(tmp_path):
+    path = write(tmp_path / "coding.json", {"rows": [{"coder": "x"}]})
+    with pytest.raises(ValueError, match="coding.json: rows of no kind that a report shows: expected the JSON of den"):
+        read_inputs([path])
+
+
 def test_a_run_folder_is_the_run_alone(tmp_path):
     folder = write_run(tmp_path / "run")
     write(folder / "e.json", experiment())

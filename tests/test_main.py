@@ -52,7 +52,7 @@ def test_they_run_without_mxnet(path):
 
 def test_bad_files_are_one_line(path, tmp_path, capsys):
     (tmp_path / "cut.gdc").write_bytes(path.read_bytes()[:-1])
-    for name, message in (("cut.gdc", "cut.gdc"), ("absent.gdc", "No such file")):
+    for name, message in (("cut.gdc", "cut.gdc"), ("absent.gdc", "absent.gdc: expected a file, there is none of")):
         assert main(["digest", str(tmp_path / name)]) == 1
         error = capsys.readouterr().err.strip()
         assert message in error and "\n" not in error

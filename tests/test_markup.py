@@ -30,9 +30,16 @@ class TestTable:
     def test_three_groups_can_be_sorted_and_totals_stay(self):
         rows = [["a", "ours"], ["", "paper"], ["b", "ours"], ["c", "ours"], None, ["Total", "ours"], ["", "paper"]]
         html = markup.table(Table("T", ["layer", "whose"], rows, text_columns=2))
-        assert html.count("<tbody>") == 3 and html.count("<button type=button>") == 2 and "<table class=sorts>" in html
+        assert html.count("<tbody>") == 3 and html.count("<button type=button>") == 2
+        assert '<table class="sorts">' in html
         foot = html[html.index("<tfoot>") :]
         assert "Total" in foot and foot.count("<tr") == 2 and html.count("<tr class=paper>") == 2
+
+    def test_many_columns_are_set_tighter(self):
+        for columns, attribute in ((8, ""), (9, ' class="wide"')):
+            html = markup.table(Table("T", ["a"] * columns, [["1"] * columns]))
+            assert f"<table{attribute}><thead>" in html
+        assert '<table class="sorts wide">' in markup.table(Table("T", ["a"] * 9, [["1"] * 9] * 3))
 
     def test_everything_is_escaped(self):
         html = markup.table(Table(HOSTILE, [HOSTILE], [[HOSTILE]] * 3, (HOSTILE,)))

@@ -42,7 +42,7 @@ def test_without_ours_and_with_nobody():
     record = net_rows()
     record["rows"] = [row for row in record["rows"] if row["contender"] != OURS]
     report = check_net_speed(record, "n.json")
-    assert report.nets[0].speedup is None and net_tables(report)[0].rows[0][2] is None
+    assert report.rows[0].speedup is None and net_tables(report)[0].rows[0][2] is None
     record["rows"] = [row for row in record["rows"] if "left_out" in row]
     report = check_net_speed(record, "n.json")
     assert report.contenders == [] and net_tables(report)[0].rows[0] == ["net", "trained", None]

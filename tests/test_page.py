@@ -6,7 +6,8 @@ from html.parser import HTMLParser
 
 import pytest
 from report_inputs import (
-    ROOT, conv_rows, energy, experiment, mobile, net_rows, pruned_weights, small_model, small_result, speed_rows, write_run, zoo_sizes,
+    ROOT, conv_rows, energy, experiment, mobile, net_rows, pruned_weights, small_model, small_result, speed_rows,
+    write_run, zoo_sizes,
 )
 
 from gluon_dc.coding import CompressedModel, pack, share
@@ -113,8 +114,8 @@ class TestPage:
                         "Fig. 10: energy for one input, batch 1", "estimate"):
             assert heading in whole
         outline = Outline(whole)
-        # Sizes, three experiments, three of speed, energy, the mobile question, and of the run: rates, storage, training,
-        # weights, histograms.
+        # Sizes, three experiments, three of speed, energy, the mobile question, and of the run: rates, storage,
+        # training, weights, histograms.
         assert outline.tags.count("svg") == 14 and outline.tags.count("table") >= 18
         assert outline.tags.count("article") == 3
 
@@ -132,6 +133,17 @@ class TestPage:
         small_model().save(tmp_path / "m.gdc")
         items = read_inputs([tmp_path / "m.gdc"])
         assert written(tmp_path / "a", items) == written(tmp_path / "b", items)
+
+    def test_equal_headings_get_the_name_of_the_file_or_its_path(self, tmp_path):
+        (tmp_path / "b").mkdir()
+        paths = [tmp_path / name for name in ("s.json", "b/s.json", "t.json", "conv.json")]
+        for path, record in zip(paths, (speed_rows(), speed_rows(), speed_rows(), conv_rows())):
+            path.write_text(json.dumps(record))
+        text = page(read_inputs(paths), [None] * 4, {})
+        assert re.findall("<h2>(.*?)</h2>", text) == [
+            f"Speed of single layers ({paths[0]})", f"Speed of single layers ({paths[1]})",
+            "Speed of single layers (t.json)", "Speed of convolutions"]
+        assert "<h2>Speed of single layers</h2>" in page(read_inputs(paths[2:]), [None] * 2, {})
 
     def test_of_a_single_net_the_heading_is_its_title(self, tmp_path):
         items = read_inputs([write_run(tmp_path / "run", "digits-8x8")])

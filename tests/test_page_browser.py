@@ -23,6 +23,8 @@ DESKTOP = """
     second: [...table.tBodies].map((group) => group.rows[1].cells[1].textContent),
     figures: [...page.querySelectorAll("figure svg")].filter((svg) => svg.getBoundingClientRect().width > 300).length,
     tables: page.querySelectorAll("table").length, cards: page.querySelectorAll(".card").length,
+    cut: [...page.querySelectorAll(".scroll")].filter((box) => box.scrollWidth > box.clientWidth)
+      .map((box) => box.getAttribute("aria-label")),
     wide: page.documentElement.scrollWidth <= view.innerWidth, focusable: weights.querySelector("button").tabIndex,
   };
 """
@@ -41,6 +43,8 @@ def test_tables_sort_and_the_theme_changes(whole_page):
     light, dark = seen["themes"][1][1], seen["themes"][2][1]
     assert light == "rgb(245, 246, 247)" and dark == "rgb(16, 19, 23)" and seen["themes"][0][1] == light
     assert seen["figures"] >= 6 and seen["tables"] >= 12 and seen["cards"] == 3 and seen["wide"]
+    # At this width the table of Fig. 9 with its 13 columns is seen whole.
+    assert seen["cut"] == []
 
 
 def test_on_a_phone_in_the_dark_nothing_scrolls_sideways_but_the_boxes(whole_page):

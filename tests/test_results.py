@@ -8,12 +8,25 @@ from report_inputs import small_model, small_result, write_run
 
 from gluon_dc.coding import FormatError
 from gluon_dc.report.results import (
-    check_result, checkpoint_arrays, headline, layer_names, load_result, on_paper_dataset, read_run, run_title, start_codebooks,
+    check_result, checkpoint_arrays, headline, layer_names, load_result, network_beside, on_paper_dataset, read_run,
+    run_title, start_codebooks,
 )
 
 
 def result(**fields):
     return {**small_result(small_model()), **fields}
+
+
+def test_the_network_of_the_run_beside_a_file(tmp_path):
+    path = write_run(tmp_path / "run") / "model.gdc"
+    assert network_beside(path) == "lenet-300-100"
+    copy = tmp_path / "copy.gdc"
+    copy.write_bytes(path.read_bytes())
+    assert network_beside(copy) is None  # no run there
+    small_model(1).save(path)
+    assert network_beside(path) is None  # the run is of another file
+    (tmp_path / "result.json").write_text("{}")
+    assert network_beside(copy) is None
 
 
 class TestReadRun:

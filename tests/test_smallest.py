@@ -71,6 +71,8 @@ def test_the_keys_are_a_recipe(capsys, tmp_path):
     (["--seed", "-1"], 2, "seed: expected a whole number of at least 0 and at most 4294967295, got -1"),
     (["--data-dir", "missing"], 1, "missing: no such folder"),
     (["curve", "missing"], 1, "missing: no result.json in it"),
+    (["--fork", "missing"], 1, "missing: --fork: no checkpoints/run.json in it, expected the folder of a run"),
+    (["--fork", "missing", "--seeds", "1,2"], 1, "missing/seed1: --fork: no checkpoints/run.json in it"),
 ])
 def test_bad_arguments_are_one_line(capsys, arguments, status, message):
     assert smallest.main(arguments) == status
@@ -82,6 +84,7 @@ def test_bad_arguments_are_one_line(capsys, arguments, status, message):
     (["--seeds", "1,x"], "expected whole numbers such as 0,1,2; got '1,x'"),
     (["--seeds", "1,1"], "a seed is there twice: 1,1"),
     (["--seeds", "1", "--seed", "2"], "not allowed with"),
+    (["--output-dir", ""], "argument --output-dir: expected the name of a file or folder, got an empty one"),
 ])
 def test_bad_usage(capsys, arguments, message):
     with pytest.raises(SystemExit, match="2"):

@@ -188,7 +188,7 @@ def test_layers_that_stay_dense_are_named():
 
 def test_nothing_to_run_from_codes():
     with pytest.raises(ValueError, match="no layer can run from codes: 0.weight has no codebook and more than 256 "
-                                         "values: quantize it"):
+                                         "values: quantize the net before sparsify"):
         dc.sparsify(small_net_of_many_values())
     with pytest.raises(ValueError, match="there is no Dense or 2-D convolution in the net"):
         dc.sparsify(nn.Flatten())
@@ -305,6 +305,18 @@ class TestRefusals:
         with pytest.raises(ValueError, match=r"0: this layer runs from codes \(gluon_dc.sparsify\) and has no weight"):
             verb(net)
 
+    def test_quantize_comes_before(self):
+        # Only pruned: the small layer has few values and runs from codes, the large one is to be quantized, too late.
+        net = nn.HybridSequential()
+        net.add(nn.Dense(50, in_units=100), nn.Dense(5, in_units=50))
+        net.initialize(mx.init.Normal(1))
+        dc.prune(net, sparsity=0.5)
+        with pytest.warns(UserWarning, match="0.weight has no codebook and more than 256 values: quantize the net"):
+            dc.sparsify(net)
+        with pytest.raises(ValueError, match=r"^1: this layer runs from codes .*: prune, quantize and compress come "
+                                             "before sparsify; start again from a new net with its weights"):
+            dc.quantize(net, bits=4)
+
     def test_restore(self):
         net = shared(small_net())
         model = dc.compress(net)
@@ -332,7 +344,11 @@ class TestRefusals:
         y = net(images())
         for settings, message in (({"threads": 0}, "threads must be a whole number from 1 on, got 0"),
                                   ({"force": "fast"}, "force: no form is named 'fast'"),
-                                  ({"force": {"9*": "dense"}}, r"force: '9\*' matches none of 0.weight, 2.weight")):
+                                  ({"force": {"9*": "dense"}}, r"force: '9\*' matches none of 0.weight, 2.weight"),
+                                  ({"force": {"0*": "sliced"}},
+                                   r"no layer that '0\*' matches may run in the form 'sliced': 0.weight in direct or "),
+                                  ({"force": {"5*": "direct"}},
+                                   r"no layer that '5\*' matches may run in the form 'direct': 5.weight in sliced or ")):
             with pytest.raises(ValueError, match=message):
                 dc.sparsify(net, **settings)
         with pytest.raises(TypeError, match="sparsify takes a net, or a CompressedModel and a net"):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from report_inputs import speed_rows
 
-from gluon_dc.report.speed import check_speed, is_speed, setting_note, speed_tables, three_digits
+from gluon_dc.report.speed import check_speed, is_speed, speed_tables
 
 
 def changed(**changes):
@@ -41,7 +41,7 @@ def test_without_some_contenders():
     record = speed_rows()
     record["rows"] = [row for row in record["rows"] if row["ours"]]
     report = check_speed(record, "s.json")
-    assert report.layers[0].speedup("ours", "cold") is None and report.layers[0].speedup("dense", "cold") is None
+    assert report.rows[0].speedup("ours", "cold") is None and report.rows[0].speedup("dense", "cold") is None
     assert speed_tables(report)[0].rows[0][-2:] == [None, "window"]
 
 
@@ -65,20 +65,6 @@ def test_wrong_rows(changes, message):
     with pytest.raises(ValueError) as caught:
         changed(**changes)
     assert str(caught.value) == f"s.json: {message}"
-
-
-@pytest.mark.parametrize("number, text", [
-    (0.979, "0.979"), (1.5, "1.50"), (2, "2.00"), (12.34, "12.3"), (99.9, "99.9"), (99.96, "100"), (1234.5, "1,234"),
-    (0.00012, "0.00012"), (None, None),
-])
-def test_three_digits(number, text):
-    assert three_digits(number) == text
-
-
-def test_the_processor_goes_before_the_machine():
-    setting = {"cores": 1, "machine": "x86_64", "processor": "model name Some CPU, cpu family 26, model 2"}
-    assert setting_note((), setting) == "1 core, Some CPU." and setting_note((), {}) == ""
-    assert setting_note((), {"cores": 2, "cpu_time": True}) == "2 cores, unknown machine; processor time of one thread."
 
 
 def test_is_speed():

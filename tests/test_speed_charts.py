@@ -75,7 +75,8 @@ def test_mobile_bars_add_up_to_a_hundred():
         place = round(bar.get_y() + bar.get_height() / 2, 2)
         ends[place] = max(ends.get(place, 0), bar.get_x() + bar.get_width())
     assert ends[0] == pytest.approx(100) and 0 < ends[1] < 100
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["lenet-5, dense", "lenet-5, compressed"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == [
+            "lenet-5, x.gdc, dense", "lenet-5, x.gdc, compressed"]
 
 
 def test_many_layers_and_none_that_gains():

@@ -28,6 +28,15 @@ def test_tables_and_json_that_a_report_takes(path, tmp_path, capsys):
     assert json.loads(out.read_text())["mobile"]["nets"][0]["file"] == str(path)
 
 
+def test_two_files_of_one_net_can_be_told_apart(path, tmp_path, capsys):
+    (tmp_path / "other").mkdir()
+    for name in ("a.gdc", "other/a.gdc"):
+        (tmp_path / name).write_bytes(path.read_bytes())
+    assert tool.main([str(path), str(tmp_path / "a.gdc"), str(tmp_path / "other/a.gdc"), "--fixed-width"]) == 0
+    rows = [line.split("  ")[0] for line in capsys.readouterr().out.splitlines() if "  dense  " in line]
+    assert rows == 2 * ["net.gdc", str(tmp_path / "a.gdc"), str(tmp_path / "other/a.gdc")]
+
+
 def test_the_forms_of_a_session_by_default(path, capsys):
     assert tool.main([str(path)]) == 0
     printed = capsys.readouterr().out
@@ -50,9 +59,13 @@ def test_an_image_that_does_not_go_through(path, capsys):
 @pytest.mark.parametrize("words, message", [
     (["--memory", "2G"], "expected a size such as 256K, 2M or 65536; got '2G'"),
     (["--input-shape", "3,x"], "expected sizes such as 3,224,224; got '3,x'"),
-    (["--bandwidth", "0"], "bandwidth_gb_s is 0.0, expected 1e-06..1000000000"),
-    (["--add-pj", "-1"], "add is -1.0 pJ, expected 0..1e+09"),
-    (["--memory", *["1K"] * 9], "expected 1 to 8 whole numbers"),
+    (["--memory", "999999999M"], "argument --memory: expected a size such as 256K, 2M or 65536; got '999999999M'"),
+    (["--memory", *["1K"] * 9], "argument --memory: expected 1 to 8 sizes, got 9"),
+    (["--bandwidth", "0"], "argument --bandwidth: expected a number 1e-06..1e+09; got '0'"),
+    (["--sparse-share", "1.5"], "argument --sparse-share: expected a number 1e-06..1; got '1.5'"),
+    (["--dense-gops", "nan"], "argument --dense-gops: expected a number 1e-06..1e+09; got 'nan'"),
+    (["--add-pj", "-1"], "argument --add-pj: expected a number 0..1e+09; got '-1'"),
+    (["--dram-pj", "much"], "argument --dram-pj: expected a number 0..1e+09; got 'much'"),
     (["--json", "absent/x.json"], "absent/x.json: --json cannot be written, its folder does not exist"),
 ])
 def test_usage(path, capsys, words, message):

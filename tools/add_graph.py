@@ -36,7 +36,8 @@ def parse_args(argv):
     parser = command_parser("add_graph.py", __doc__)
     parser.add_argument("file", metavar="FILE.gdc", help="a compressed net")
     parser.add_argument("--model", metavar="NAME", help="a gluoncv.model_zoo name, lenet-300-100, lenet-5, or "
-                        "module:function or file.py:function (default: the network that the file names)")
+                        "module:function or file.py:function (default: the network that the file names, or the "
+                        "result.json of its run beside it)")
     parser.add_argument("--classes", type=count, metavar="N", help="number of classes (default: the file's)")
     add_input_shape(parser, "the model's, of the size that the preprocessing makes")
     parser.add_argument("--preprocessing", metavar="NAME[:SIDE]", help="noted in the file (default: what the file "

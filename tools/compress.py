@@ -21,7 +21,9 @@ if __name__ == "__main__":
     ctrl_c.end_at_once("compress.py")
 
 from gluon_dc.recipes.records import CODERS, EFFORTS, SCOPES, STARTS  # noqa: E402
-from gluon_dc.report.command import NOTHING_WRITTEN, command_parser, count, run_command, seed  # noqa: E402
+from gluon_dc.report.command import (  # noqa: E402
+    NOTHING_WRITTEN, command_parser, count, path_name, run_command, seed,
+)
 from gluon_dc.report.outputs import check_outputs  # noqa: E402
 from gluon_dc.training.net_options import add_input_shape, add_root  # noqa: E402
 from gluon_dc.training.settings import parse_per_layer  # noqa: E402
@@ -42,7 +44,7 @@ def parse_args(argv):
     parser.add_argument("--model", metavar="NAME", help="a gluoncv.model_zoo name, lenet-300-100, lenet-5, or "
                         "module:function or file.py:function that returns a net (default: none)")
     weights = parser.add_mutually_exclusive_group()
-    weights.add_argument("--params", metavar="FILE", help="weights of one's own, a .params file")
+    weights.add_argument("--params", type=path_name, metavar="FILE", help="weights of one's own, a .params file")
     weights.add_argument("--pretrained", action="store_true", help="GluonCV's weights, downloaded if need be")
     weights.add_argument("--random-weights", action="store_true", help="drawn, not trained: for sizes only")
     add_root(parser)
@@ -64,7 +66,8 @@ def parse_args(argv):
 def add_settings(parser):
     """Add the options that take the place of a recipe's settings."""
     group = parser.add_argument_group("settings", "a number, none, or PATTERN=NUMBER,PATTERN=none by layer")
-    group.add_argument("--recipe", metavar="NAME|FILE", help="a recipe's name or .yaml file (default: the one made "
+    group.add_argument("--recipe", type=path_name, metavar="NAME|FILE",
+                       help="a recipe's name or .yaml file (default: the one made "
                        "for the model, else 'default')")
     group.add_argument("--sparsity", type=per_layer, default=argparse.SUPPRESS, metavar="S",
                        help="share of weights to prune (default: the recipe's)")

@@ -21,7 +21,7 @@ if __name__ == "__main__":
     ctrl_c.end_at_once("export_sparse.py")
 
 from gluon_dc.coding import load  # noqa: E402
-from gluon_dc.report.command import NOTHING_WRITTEN, command_parser, run_command  # noqa: E402
+from gluon_dc.report.command import NOTHING_WRITTEN, command_parser, path_name, run_command  # noqa: E402
 from gluon_dc.report.outputs import check_folder, check_outputs  # noqa: E402
 from gluon_dc.report.sparse import INDEX_NAME, LAYOUTS, read_sparse, write_dense, write_sparse  # noqa: E402
 from gluon_dc.report.tables import count  # noqa: E402
@@ -37,8 +37,10 @@ def main(argv=None):
 def parse_args(argv):
     """Return the parsed arguments."""
     parser = command_parser("export_sparse.py", __doc__)
-    parser.add_argument("source", metavar="SOURCE", help="MODEL.gdc, or the FOLDER of an earlier export")
-    parser.add_argument("target", metavar="TARGET", help="FOLDER to write, or DENSE.npz with --to dense")
+    parser.add_argument("source", type=path_name, metavar="SOURCE",
+                        help="MODEL.gdc, or the FOLDER of an earlier export")
+    parser.add_argument("target", type=path_name, metavar="TARGET",
+                        help="FOLDER to write, or DENSE.npz with --to dense")
     parser.add_argument("--to", choices=("sparse", "dense"), default="sparse", help="what to write "
                         "(default: %(default)s)")
     parser.add_argument("--layout", choices=(*LAYOUTS, "both"), default="both", help="sparse files "

@@ -15,14 +15,14 @@ import json
 import sys
 from pathlib import Path
 
-import numpy as np
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from gluon_dc import ctrl_c  # noqa: E402
 
 if __name__ == "__main__":
     ctrl_c.end_at_once("huffman.py")
+
+import numpy as np  # noqa: E402
 
 from gluon_dc.coding import CodedTensor, CompressedModel, load, pack, save, share  # noqa: E402
 from gluon_dc.coding.errors import located  # noqa: E402

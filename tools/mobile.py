@@ -24,9 +24,11 @@ if __name__ == "__main__":
     ctrl_c.end_at_once("mobile.py")
 
 from gluon_dc.coding import load, write_atomically  # noqa: E402
-from gluon_dc.report.command import NOTHING_WRITTEN, check_json, command_parser, run_command  # noqa: E402
-from gluon_dc.report.energy import Costs  # noqa: E402
-from gluon_dc.report.mobile import Device  # noqa: E402
+from gluon_dc.report.command import (  # noqa: E402
+    NOTHING_WRITTEN, check_json, command_parser, number_between, run_command,
+)
+from gluon_dc.report.energy import MAX_PJ, Costs  # noqa: E402
+from gluon_dc.report.mobile import LIMITS, MAX_MEMORIES, MEMORY_END, Device  # noqa: E402
 from gluon_dc.report.mobile_report import check_mobile, mobile_tables  # noqa: E402
 from gluon_dc.report.results import Run  # noqa: E402
 from gluon_dc.training.net_options import add_input_shape  # noqa: E402
@@ -45,26 +47,28 @@ def parse_args(argv):
     parser.add_argument("--fixed-width", action="store_true", help="weights in memory as codes and gaps of fixed "
                         "width, in place of the forms that this package runs")
     device = Device()
-    parser.add_argument("--bandwidth", type=float, metavar="GB/S", default=device.bandwidth_gb_s,
+    parser.add_argument("--bandwidth", type=number_between(*LIMITS["bandwidth_gb_s"]), metavar="GB/S",
+                        default=device.bandwidth_gb_s,
                         help="of DRAM (default: %(default)s, 32 bits of LPDDR4-3200)")
-    parser.add_argument("--dense-gops", type=float, metavar="N", default=device.dense_gop_s,
+    parser.add_argument("--dense-gops", type=number_between(*LIMITS["dense_gop_s"]), metavar="N",
+                        default=device.dense_gop_s,
                         help="float32 operations of dense layers, 1e9 a second (default: %(default)s, one core with "
                         "two 128-bit multiply-add units at 2.5 GHz)")
-    parser.add_argument("--sparse-share", type=float, metavar="SHARE", default=device.sparse_share,
+    parser.add_argument("--sparse-share", type=number_between(*LIMITS["sparse_share"]), metavar="SHARE",
+                        default=device.sparse_share,
                         help="of that rate that layers reach which skip zeros (default: %(default)s)")
     parser.add_argument("--memory", type=memory, nargs="+", metavar="SIZE", default=list(device.memory_nbytes),
                         help="on-chip memories to try, such as 256K or 2M (default: 256K 2M 8M)")
     for field in fields(Costs):
-        parser.add_argument(f"--{field.name.replace('_', '-')}-pj", type=float, metavar="PJ", default=field.default,
-                            help="energy of one on 32 bits (default: %(default)s)")
+        parser.add_argument(f"--{field.name.replace('_', '-')}-pj", type=number_between(0, MAX_PJ), metavar="PJ",
+                            default=field.default, help="energy of one on 32 bits (default: %(default)s)")
     parser.add_argument("--json", metavar="FILE", help="also write counts and estimates there, for tools/report.py "
                         "(default: no file)")
     args = parser.parse_args(argv)
-    try:
-        args.device = Device(args.bandwidth, args.dense_gops, args.sparse_share, tuple(args.memory))
-        args.costs = Costs(**{field.name: getattr(args, f"{field.name}_pj") for field in fields(Costs)})
-    except ValueError as error:
-        parser.error(str(error))
+    if len(args.memory) > MAX_MEMORIES:
+        parser.error(f"argument --memory: expected 1 to {MAX_MEMORIES} sizes, got {len(args.memory)}")
+    args.device = Device(args.bandwidth, args.dense_gops, args.sparse_share, tuple(args.memory))
+    args.costs = Costs(**{field.name: getattr(args, f"{field.name}_pj") for field in fields(Costs)})
     check_json(parser, args.json, args.files)
     return args
 
@@ -72,9 +76,10 @@ def parse_args(argv):
 def memory(text):
     """Bytes of "256K", "2M" or a plain number, for argparse."""
     found = re.fullmatch(r"([1-9]\d{0,8})([KM]?)", text.upper())
-    if not found:
+    nbytes = int(found[1]) * {"": 1, "K": 2**10, "M": 2**20}[found[2]] if found else MEMORY_END
+    if nbytes >= MEMORY_END:
         raise argparse.ArgumentTypeError(f"expected a size such as 256K, 2M or 65536; got {text!r}")
-    return int(found[1]) * {"": 1, "K": 2**10, "M": 2**20}[found[2]]
+    return nbytes
 
 
 def mobile(args):

@@ -2,10 +2,10 @@
 
 Each argument is a .gdc file, a result.json (the .gdc beside it is read too), a run's folder with model.gdc and
 result.json, the JSON of an experiment (train/sweep.py, tools/sensitivity.py), zoo_sizes.json (tools/zoo_sizes.py), the
-JSON of benchmarks/dense_layers.py, conv_layers.py, whole_nets.py or energy.py or of tools/mobile.py, or a folder of such
-JSON. With --output-dir the report is also one page, report.html, that needs no network. What is missing is left out:
-without result.json there are no errors; the dense and pruned columns of the compressors' table and the figure of the
-weights come from checkpoints/ in the folder.
+JSON of benchmarks/dense_layers.py, conv_layers.py, whole_nets.py or energy.py or of tools/mobile.py, or a folder of
+such JSON. With --output-dir the report is also one page, report.html, that needs no network. What is missing is left
+out: without result.json there are no errors; the dense and pruned columns of the compressors' table and the figure of
+the weights come from checkpoints/ in the folder.
 """
 
 import json
@@ -20,7 +20,7 @@ from gluon_dc import ctrl_c  # noqa: E402
 if __name__ == "__main__":
     ctrl_c.end_at_once("report.py")
 
-from gluon_dc.report.command import command_parser, run_command  # noqa: E402
+from gluon_dc.report.command import command_parser, path_name, run_command  # noqa: E402
 from gluon_dc.report.inputs import read_inputs  # noqa: E402
 from gluon_dc.report.outputs import check_folder  # noqa: E402
 from gluon_dc.report.results import Run  # noqa: E402
@@ -37,7 +37,8 @@ def main(argv=None):
 def parse_args(argv):
     """Return the parsed arguments."""
     parser = command_parser("report.py", __doc__)
-    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="a .gdc, a .json of the kinds above, or a folder")
+    parser.add_argument("inputs", type=path_name, nargs="+", metavar="INPUT",
+                        help="a .gdc, a .json of the kinds above, or a folder")
     parser.add_argument(
         "--output-dir", metavar="DIR",
         help="also write report.html (the page), report.txt, report.json and figures (PNG) there (default: "
@@ -59,11 +60,12 @@ def parse_args(argv):
 def report(args):
     """Print the report of every input, and write files if a folder is given."""
     check_folder("--output-dir", args.output_dir)
-    items = read_inputs(args.inputs)
-    remarks = [] if args.no_compressors or args.compressors else [remark_of(item) for item in items]
-    left_out = [args.no_compressors or bool(remark) for remark in remarks or [None] * len(items)]
-    rows = [None if skip else compressors_of(item) for item, skip in zip(items, left_out)]
-    remarks = [remark for remark in remarks if remark]
+    remarks = []
+    items = read_inputs(args.inputs, remarks)
+    too_large = [] if args.no_compressors or args.compressors else [remark_of(item) for item in items]
+    skipped = [args.no_compressors or bool(remark) for remark in too_large or [None] * len(items)]
+    rows = [None if skip else compressors_of(item) for item, skip in zip(items, skipped)]
+    remarks += [remark for remark in too_large if remark]
     data = [item_data(item, of_item) for item, of_item in zip(items, rows)]
     text = "\n\n\n".join([*overall(items), *map(headed_text, items, rows), *remarks])
     if args.output_dir:

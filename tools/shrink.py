@@ -19,7 +19,7 @@ from gluon_dc import ctrl_c  # noqa: E402
 if __name__ == "__main__":
     ctrl_c.end_at_once("shrink.py")
 
-from gluon_dc.report.command import command_parser, count, run_command, seed  # noqa: E402
+from gluon_dc.report.command import command_parser, count, path_name, run_command, seed  # noqa: E402
 from gluon_dc.report.outputs import check_outputs  # noqa: E402
 from gluon_dc.training.net_options import (  # noqa: E402
     add_batch_size, add_data_options, add_half_option, add_net_options, images_of, inputs_of, opened_net, set_threads)
@@ -50,7 +50,8 @@ def parse_args(argv):
                         "nearby, and keep that of the least divergence (default: until one is near, at most 3)")
     parser.add_argument("--effort", choices=("best", "fast"), default="best", help="of the context coder "
                         "(default: %(default)s)")
-    parser.add_argument("--more-data", action="append", default=[], metavar="PATH", help="calibrate by these images "
+    parser.add_argument("--more-data", type=path_name, action="append", default=[], metavar="PATH",
+                        help="calibrate by these images "
                         "too: a folder, .csv or .rec; may be given again (of whatever classes: no label is looked at; "
                         "default: none)")
     parser.add_argument("--seed", type=seed, default=0, metavar="N", help="of what is drawn at random "

@@ -20,7 +20,7 @@ if __name__ == "__main__":
     ctrl_c.end_at_once("zoo_sizes.py")
 
 from gluon_dc.coding.files import write_atomically  # noqa: E402
-from gluon_dc.report.command import command_parser, run_command, seed  # noqa: E402
+from gluon_dc.report.command import command_parser, path_name, run_command, seed  # noqa: E402
 from gluon_dc.report.outputs import check_folder  # noqa: E402
 from gluon_dc.training.net_options import add_root  # noqa: E402
 
@@ -37,8 +37,10 @@ def parse_args(argv):
     parser.add_argument("--output-dir", required=True, metavar="DIR", help="folder for the files, made if need be")
     parser.add_argument("--networks", nargs="+", metavar="NAME", help="names as for compress.py --model "
                         "(default: AlexNet, VGG-16, GoogLeNet, SqueezeNets, ResNets, MobileNets)")
-    parser.add_argument("--recipe", metavar="NAME|FILE", help="one recipe for all (default: the one made for each)")
-    parser.add_argument("--params-dir", metavar="DIR", help="folder with weights of one's own (default: none)")
+    parser.add_argument("--recipe", type=path_name, metavar="NAME|FILE",
+                        help="one recipe for all (default: the one made for each)")
+    parser.add_argument("--params-dir", type=path_name, metavar="DIR",
+                        help="folder with weights of one's own (default: none)")
     add_root(parser)
     parser.add_argument("--seed", type=seed, default=0, metavar="N", help="of drawn weights (default: %(default)s)")
     return parser.parse_args(argv)

@@ -18,7 +18,7 @@ from gluon_dc import ctrl_c  # noqa: E402
 if __name__ == "__main__":
     ctrl_c.end_at_once("imagenet.py")
 
-from gluon_dc.report.command import run_training  # noqa: E402
+from gluon_dc.report.command import folder_name, path_name, run_training  # noqa: E402
 from gluon_dc.report.outputs import check_folder  # noqa: E402
 from gluon_dc.training.image_settings import ImageSettings, settings_of_recipe  # noqa: E402
 from gluon_dc.training.net_options import add_root, set_threads  # noqa: E402
@@ -36,24 +36,28 @@ def parser():
                                      epilog=__doc__.partition("\n\n")[2])
     result.add_argument("--model", required=True, help="a name of GluonCV's model zoo, or module:function or "
                         "file.py:function of your own, called with classes=N")
-    result.add_argument("--data", required=True, metavar="PATH", help="folder with train and val, each a .csv list "
+    result.add_argument("--data", type=path_name, required=True, metavar="PATH",
+                        help="folder with train and val, each a .csv list "
                         "(filename,label), a folder with a folder of images a class, or a .rec file; or one of these "
                         "alone; or the name of a folder in $GLUON_DC_DATA")
-    result.add_argument("--test", metavar="PATH", help="images for the final test; val of --data, where it has "
+    result.add_argument("--test", type=path_name, metavar="PATH",
+                        help="images for the final test; val of --data, where it has "
                         "one, is for validation then (default: val of --data, else its test, else a tenth of each "
                         "class)")
     start = result.add_mutually_exclusive_group(required=True)
-    start.add_argument("--gdc", metavar="FILE", help="start from the weights of a .gdc file")
-    start.add_argument("--params", metavar="FILE", help="start from a .params file, or an .npz of an earlier run")
+    start.add_argument("--gdc", type=path_name, metavar="FILE", help="start from the weights of a .gdc file")
+    start.add_argument("--params", type=path_name, metavar="FILE",
+                       help="start from a .params file, or an .npz of an earlier run")
     start.add_argument("--pretrained", action="store_true", help="start from GluonCV's own weights")
     start.add_argument("--random-weights", action="store_true", help="train from random weights")
     add_root(result, "--pretrained-root")
-    result.add_argument("--recipe", metavar="NAME_OR_FILE", help="(default: the shipped one that fits the model best)")
+    result.add_argument("--recipe", type=path_name, metavar="NAME_OR_FILE",
+                        help="(default: the shipped one that fits the model best)")
     result.add_argument("--epochs-scale", type=float, default=1.0, metavar="X",
                         help="multiply the recipe's numbers of epochs (default: %(default)s)")
     result.add_argument("--preprocessing", metavar="NAME[:SIDE]", help="(default: what the .gdc file says, else "
                         "GluonCV's for the model)")
-    result.add_argument("--output-dir", metavar="DIR", type=Path, help="(default: runs/MODEL-DATA-seedN)")
+    result.add_argument("--output-dir", metavar="DIR", type=folder_name, help="(default: runs/MODEL-DATA-seedN)")
     result.add_argument("--fresh", action="store_true",
                         help="start over instead of going on with the run in the output folder")
     result.add_argument("--no-figures", action="store_true", help="draw no figures")

@@ -20,7 +20,7 @@ if __name__ == "__main__":
     # NumPy's BLAS reads it when NumPy is imported, which the lines below do: on one thread, whatever MXNet gets later.
     os.environ["OMP_NUM_THREADS"] = "1"
 
-from gluon_dc.report.command import run_training  # noqa: E402
+from gluon_dc.report.command import folder_name, run_training  # noqa: E402
 from gluon_dc.report.outputs import check_folder  # noqa: E402
 from gluon_dc.training.folders import mnist_folder  # noqa: E402
 from gluon_dc.training.net_options import set_threads  # noqa: E402
@@ -38,7 +38,7 @@ def parser():
                         help="default is as small as the paper's accuracy allows; paper has the paper's "
                              "sparsity and bits of every layer (default: %(default)s)")
     add_mnist_option(result)
-    result.add_argument("--output-dir", metavar="DIR", type=Path,
+    result.add_argument("--output-dir", metavar="DIR", type=folder_name,
                         help="(default: runs/NETWORK-RECIPE-seedN, with the data's name where it is not MNIST)")
     result.add_argument("--dense", metavar="FILE", help="start from this dense net (.npz of an "
                         "earlier run's checkpoints, or .params; default: train one)")

@@ -22,7 +22,7 @@ if __name__ == "__main__":
     # NumPy's BLAS reads it when NumPy is imported, which the lines below do: on one thread, whatever MXNet gets later.
     os.environ["OMP_NUM_THREADS"] = "1"
 
-from gluon_dc.report.command import NOTHING_WRITTEN, run_command, run_training  # noqa: E402
+from gluon_dc.report.command import NOTHING_WRITTEN, folder_name, run_command, run_training  # noqa: E402
 from gluon_dc.report.outputs import check_folder  # noqa: E402
 from gluon_dc.training.folders import mnist_folder  # noqa: E402
 from gluon_dc.training.net_options import set_threads  # noqa: E402
@@ -41,13 +41,15 @@ def parser():
     seeds.add_argument("--seeds", type=_numbers, metavar="N,N,...", help="several seeds, one after the other; at the "
                        "end their median is printed")
     add_mnist_option(result)
-    result.add_argument("--output-dir", metavar="DIR", type=Path, help="with --seeds, of the folders seedN (default: "
+    result.add_argument("--output-dir", metavar="DIR", type=folder_name,
+                        help="with --seeds, of the folders seedN (default: "
                         "runs/smallest-RECIPE-seedN, with the data's name where it is not MNIST)")
-    result.add_argument("--cache-dir", metavar="DIR", type=Path, default=Path("runs/cache-smallest"),
+    result.add_argument("--cache-dir", metavar="DIR", type=folder_name, default=Path("runs/cache-smallest"),
                         help="where the pool and the teacher are, half a gigabyte (default: %(default)s)")
     result.add_argument("--fresh", action="store_true",
                         help="start over instead of going on with the run in the output folder")
-    result.add_argument("--fork", metavar="DIR", type=Path, help="take over the first stages of the run in this folder "
+    result.add_argument("--fork", metavar="DIR", type=folder_name,
+                        help="take over the first stages of the run in this folder "
                         "(with --seeds: of those in its folders seedN), as far as their settings are the same "
                         "(default: none)")
     result.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE",
@@ -72,9 +74,10 @@ def curve_parser():
     """The command line of the curve."""
     result = argparse.ArgumentParser(prog="smallest.py curve", description="Draw test error against bytes of runs, "
                                      "beside what others have published: curve.png, curve.txt, curve.json.")
-    result.add_argument("folders", nargs="+", type=Path, metavar="RUN_FOLDER", help="with a result.json, or with "
+    result.add_argument("folders", nargs="+", type=folder_name, metavar="RUN_FOLDER",
+                        help="with a result.json, or with "
                         "folders that have one")
-    result.add_argument("--output-dir", metavar="DIR", type=Path, default=Path("runs/curve-smallest"),
+    result.add_argument("--output-dir", metavar="DIR", type=folder_name, default=Path("runs/curve-smallest"),
                         help="default: %(default)s")
     return result
 
@@ -106,6 +109,7 @@ def _runs(arguments):
         return
     check_folder("--output-dir", arguments.output_dir)
     check_folder("--cache-dir", arguments.cache_dir)
+    forks = _forks(arguments, chosen)
     set_threads(chosen[0].threads)
     from gluon_dc.data import load_mnist
     from gluon_dc.report import headline
@@ -114,13 +118,24 @@ def _runs(arguments):
     dataset = load_mnist(arguments.data_dir)
     print(dataset.note, flush=True)
     results = []
-    for settings in chosen:
+    for settings, fork in zip(chosen, forks):
         folder = _folder(arguments, settings, dataset)
-        fork = arguments.fork and (arguments.fork / f"seed{settings.seed}" if arguments.seeds else arguments.fork)
         results.append(run_small(settings, dataset, folder, arguments.cache_dir, arguments.fresh, fork))
         print(headline(results[-1], folder / "model.gdc"), flush=True)
     if len(results) > 1:
         print(median_text(results))
+
+
+def _forks(arguments, chosen):
+    """The folder to take stages over from, or None, for each of the settings; ValueError for one without a run."""
+    if arguments.fork is None:
+        return [None] * len(chosen)
+    folders = [arguments.fork / f"seed{settings.seed}" if arguments.seeds else arguments.fork for settings in chosen]
+    for folder in folders:
+        if not (folder / "checkpoints" / "run.json").is_file():
+            raise ValueError(f"{folder}: --fork: no checkpoints/run.json in it, expected the folder of a run of "
+                             "train/smallest.py")
+    return folders
 
 
 def _folder(arguments, settings, dataset):

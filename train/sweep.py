@@ -27,7 +27,7 @@ if __name__ == "__main__":
     # NumPy's BLAS reads it when NumPy is imported, which the lines below do: on one thread, whatever MXNet gets later.
     os.environ["OMP_NUM_THREADS"] = "1"
 
-from gluon_dc.report.command import run_training  # noqa: E402
+from gluon_dc.report.command import folder_name, run_training  # noqa: E402
 from gluon_dc.report.outputs import check_folder  # noqa: E402
 from gluon_dc.training.folders import mnist_folder  # noqa: E402
 from gluon_dc.training.net_options import set_threads  # noqa: E402
@@ -44,7 +44,8 @@ def parser():
     result.add_argument("experiment", choices=list(EXPERIMENTS), help="which one")
     result.add_argument("--network", choices=NETWORKS, default="lenet-300-100", help="(default: %(default)s)")
     add_mnist_option(result)
-    result.add_argument("--output-dir", metavar="DIR", type=Path, help="(default: runs/sweep-EXPERIMENT-NETWORK-seedN, "
+    result.add_argument("--output-dir", metavar="DIR", type=folder_name,
+                        help="(default: runs/sweep-EXPERIMENT-NETWORK-seedN, "
                         "with the data's name where it is not MNIST)")
     result.add_argument("--dense", metavar="FILE", help="start from this dense net (checkpoints/dense.npz of a run of "
                         "train/mnist_lenet.py, nets/dense.npz of this script, or .params; default: train one)")

@@ -15,6 +15,8 @@ from mxnet.gluon import nn
 from ..coding import CodedTensor, CompressedModel, FormatError, pack, unpack
 from ..coding.coded import MAX_CODEBOOK
 from ..coding.threads import in_threads
+from ..runtime.choice import checked_force
+from ..runtime.forms import CONV_FORMS, MATRIX_FORMS
 from ..runtime.session import session
 from ..runtime.weights import Weights
 from .convert import assign_tensor, check_fit, plain_targets
@@ -26,6 +28,7 @@ from .sparse_layers import SparseConv, SparseHolder, SparseMatrix
 from .walk import plain_parameters, weighted_layers
 
 _SAMPLED_VALUES = 8192
+_NO_CODEBOOK = "has no codebook and more than 256 values: quantize the net before sparsify"
 
 
 def sparsify(net_or_model, net=None, threads=1, force=None, measure=True):
@@ -38,7 +41,8 @@ def sparsify(net_or_model, net=None, threads=1, force=None, measure=True):
     Parameters
     ----------
     net_or_model : gluon.Block or CompressedModel
-        A net that is pruned and shared (or only pruned), or what `gluon_dc.load` gives.
+        A net that is pruned and shared, or what `gluon_dc.load` gives. Layers that are only pruned run from codes where
+        they have at most 256 values, and stay as they are else; `quantize` and all other verbs come before.
     net : gluon.Block, optional
         With a CompressedModel: a plain net of its architecture, initialized or not.
     threads : int >= 1
@@ -52,8 +56,9 @@ def sparsify(net_or_model, net=None, threads=1, force=None, measure=True):
     Returns
     -------
     The net. It is called as before, from several threads too, hybridized if it was. After ``net.hybridize()`` it is
-    several times as fast: all of it then runs without MXNet's overhead, with the biases and batch norms of that moment, if its operators are known to
-    `gluon_dc.session`. It cannot be trained, pruned, compressed or saved: for that there is the compressed model.
+    several times as fast: all of it then runs without MXNet's overhead, with the biases and batch norms of that moment,
+    if its operators are known to `gluon_dc.session`. It cannot be trained, pruned, compressed or saved: for that there
+    is the compressed model.
 
     Raises
     ------
@@ -77,6 +82,7 @@ def sparsify(net_or_model, net=None, threads=1, force=None, measure=True):
         raise ValueError("no layer can run from codes: " + ("; ".join(f"{name} {reason}" for name, reason in
                          list(others.items())[:5]) or "there is no Dense or 2-D convolution in the net"))
     # Before anything is changed: what is wrong with `force` is told here.
+    checked_force(force, {layer.name: _possible_forms(layer) for layer, _ in served})
     weights = Weights({layer.name: packed for layer, packed in served}, None, force, int(threads), measure,
                       dense=(GluonMatrix, GluonConv), beside=f"mxnet {mx.__version__}")
     if isinstance(net_or_model, CompressedModel):
@@ -159,6 +165,15 @@ def _plain_class(block):
     return getattr(type(block), "plain_class", type(block))
 
 
+def _possible_forms(layer):
+    # A convolution of an image as large as its kernel runs as a matrix, in a hybridized net.
+    block = layer.blocks[0]
+    if _plain_class(block) is nn.Dense:
+        return [*MATRIX_FORMS]
+    may_be = not any(block._kwargs["pad"]) and block._kwargs["num_group"] == 1
+    return [*CONV_FORMS, *(MATRIX_FORMS if may_be else ())]
+
+
 def _reason(layer):
     """Why a `WeightedLayer` cannot run from codes whatever its weight is, or None."""
     kinds = {_plain_class(block) for block in layer.blocks}
@@ -176,7 +191,7 @@ def _of_net(net):
         reason, coded = _reason(layer), None
         if reason is None:
             coded = layer.coded_tensor() if layer.is_coded else _few_values(layer.view())
-            reason = None if coded is not None else "has no codebook and more than 256 values: quantize it"
+            reason = None if coded is not None else _NO_CODEBOOK
         if reason is None:
             found.append((layer, pack(coded)))
         else:

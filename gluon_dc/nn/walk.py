@@ -114,7 +114,8 @@ def named_blocks(net):
             return
         if getattr(block, "runs_from_codes", False):
             raise ValueError(f"{name or 'the net'}: this layer runs from codes (gluon_dc.sparsify) and has no weight "
-                             "any more; take the compressed model, or restore it into a new net")
+                             "any more: prune, quantize and compress come before sparsify; start again from a new net "
+                             "with its weights (load_parameters, or restore of the compressed model)")
         seen[id(block)] = (name, block)
         for key, child in block._children.items():
             visit(child, f"{name}.{key}" if name else key)

@@ -2,12 +2,15 @@
 
 import argparse
 import contextlib
+import math
 import os
 import re
 import sys
+from pathlib import Path
 
 from .. import ctrl_c
 from ..coding.container import MAX_DECODED_NBYTES
+from .os_errors import os_error_text
 from .outputs import check_outputs
 
 NOTHING_WRITTEN = "nothing was written, an earlier file is as it was"
@@ -43,7 +46,8 @@ def run_command(program, action, args, also=(), interrupted="") -> int:
         _drop_output()
         return 141
     except (ValueError, OSError, MemoryError, OverflowError, *also) as error:
-        message = _of_mxnet(error) or " ".join(str(error).split()) or type(error).__name__
+        text = os_error_text(error) if isinstance(error, OSError) else " ".join(str(error).split())
+        message = _of_mxnet(error) or text or type(error).__name__
         status = 2 if isinstance(error, UsageError) else 1
     except (ModuleNotFoundError, AttributeError, RuntimeError) as error:
         message, status = what_is_missing(error) or _of_mxnet(error), 1
@@ -59,7 +63,8 @@ def _of_mxnet(error):
     """The last line of an MXNetError, which says what it is after a traceback as text; None for other errors."""
     if type(error).__name__ != "MXNetError":  # importing it to ask would take seconds
         return None
-    return f"MXNet: {(str(error).strip() or 'an error without a message').splitlines()[-1].removeprefix('MXNetError: ')}"
+    last = (str(error).strip() or "an error without a message").splitlines()[-1]
+    return f"MXNet: {last.removeprefix('MXNetError: ')}"
 
 
 def _flush():
@@ -103,6 +108,18 @@ def add_file(parser, text="a .gdc file of any version") -> None:
                         help="refuse a file whose tensors would take more bytes (default: %(default)s)")
 
 
+def path_name(text):
+    """The name of a file or folder, for argparse: an empty one would be the current folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("expected the name of a file or folder, got an empty one")
+    return text
+
+
+def folder_name(text):
+    """A folder as a Path, for argparse; see `path_name`."""
+    return Path(path_name(text))
+
+
 def input_shape(text):
     """The shape of one input, C,H,W or as many sizes as the net takes, for argparse: a tuple of whole numbers."""
     sizes = [size.strip() for size in text.split(",")]
@@ -116,6 +133,19 @@ def count(text):
     if not re.fullmatch(r"0*[1-9][0-9]{0,17}", text):
         raise argparse.ArgumentTypeError(f"expected a whole number from 1 on; got {text!r}")
     return int(text)
+
+
+def number_between(least, most):
+    """The function that makes a number from least to most of text, for argparse."""
+    def checked(text):
+        try:
+            found = float(text)
+        except ValueError:
+            found = math.nan
+        if not least <= found <= most:
+            raise argparse.ArgumentTypeError(f"expected a number {least:g}..{most:g}; got {text!r}")
+        return found
+    return checked
 
 
 def seed(text):

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from .fields import NUMBER, check_fields
 from .paper_speed import geometric_mean
-from .speed import (MAX_ROWS, SETTING, check_milliseconds, counted, plural, ratio_text, setting_note,
-                    three_digits)
 from .tables import Table, decimal, times
+from .timed import (TimedReport, check_milliseconds, checked_report, counted, first_row, plural, ratio_text,
+                    setting_note, three_digits)
 
 DIRECT, DENSE = "direct", "dense"  # our forms in the JSON: from codes, skipping zeros; decoded
 _ROW = {"net": str, "layer": str, "shape": list, "size": int, "stride": int, "batch": int, "density": NUMBER,
@@ -53,60 +53,40 @@ class ConvSpeed:
 
 
 @dataclass(frozen=True)
-class ConvReport:
-    """A measured benchmark of convolutions. note: whose weights, and on what machine."""
-
-    path: Path
-    note: str
-    layers: tuple[ConvSpeed, ...]
+class ConvReport(TimedReport):
+    """A measured benchmark of convolutions; rows: ConvSpeed."""
 
     kind = "convolutions"
     title = "Speed of convolutions"
 
     @property
-    def settings(self) -> list[tuple[int, int]]:
-        """(batch, threads), in order."""
-        return sorted({(row.batch, row.threads) for row in self.layers})
-
-    @property
     def densities(self) -> list[float | None]:
         """Densities that were asked for, in order; [None] for weights of a file."""
-        return sorted({row.asked_density for row in self.layers}, key=lambda density: (density is not None, density))
-
-    def of(self, batch, threads) -> list[ConvSpeed]:
-        """The layers of a setting, in the file's order."""
-        return [row for row in self.layers if (row.batch, row.threads) == (batch, threads)]
+        return sorted({row.asked_density for row in self.rows}, key=lambda density: (density is not None, density))
 
     def to_dict(self) -> dict:
         """As plain JSON types."""
         rows = [{**vars(row), "shape": list(row.shape), "speedup": row.speedup(), "dense_speedup": row.speedup(DENSE)}
-                for row in self.layers]
+                for row in self.rows]
         return {"path": str(self.path), "note": self.note, "layers": rows}
 
 
 def is_conv_speed(record) -> bool:
     """True for a JSON object with rows of the times of many on convolutions."""
-    rows = record.get("rows") if isinstance(record, dict) else None
-    first = rows[0] if isinstance(rows, list) and rows else None
-    return isinstance(first, dict) and {"layer", "shape", "ms", "direct_nbytes"} <= first.keys()
+    return {"layer", "shape", "ms", "direct_nbytes"} <= first_row(record).keys()
 
 
 def check_conv_speed(record, path) -> ConvReport:
     """The ConvReport of a JSON object. Raises ValueError that names the file and the field."""
-    try:
-        if len(record["rows"]) > MAX_ROWS:
-            raise ValueError(f"{len(record['rows']):,} rows, expected at most {MAX_ROWS:,}")
-        layers = tuple(_layer(row, f"rows[{i}]") for i, row in enumerate(record["rows"]))
-        setting = record.get("setting") or {}
-        check_fields(setting, SETTING, "setting")
-        return ConvReport(Path(path), setting_note(record["rows"], setting), layers)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+    def make(rows, setting):
+        layers = tuple(_layer(row, f"rows[{i}]") for i, row in enumerate(rows))
+        return ConvReport(Path(path), setting_note(rows, setting), layers)
+    return checked_report(make, record, path)
 
 
 def conv_tables(report) -> list[Table]:
-    """A table for each batch and number of threads; the notes stand under the last."""
-    return [_table(report, *setting, _notes(report) * (setting == report.settings[-1])) for setting in report.settings]
+    """A table for each batch and number of threads."""
+    return report.setting_tables(_table, _notes(report))
 
 
 def mean_speedup(layers, form=DIRECT) -> float | None:
@@ -122,7 +102,7 @@ def _table(report, batch, threads, notes):
         rows += [None, *_means(layers, len(names))]
     headings = ["layer", "kernel", "kept %", "speedup\nfrom codes", "speedup\ndecoded",
                 *(f"{name}\nms" for name in names), "decoded\nms", "from codes\nms", "10^9 kept\nMACs / s",
-                "bytes of\nfloat32 / ours"]
+                "bytes of\nfloat32\n/ ours"]
     return Table(f"Convolutions: speed, batch {batch}, {plural(threads, 'thread')}", headings, rows, notes)
 
 

@@ -92,9 +92,9 @@ def _table(report, batch, notes):
         rows += [None, _together(report, batch), [
             "geometric mean", *[None] * 5, *map(_times, means[:2]), None, None, _times(means[2]), None, None,
             _times(means[3])]]
-    headings = ["layer", "kept %", "MACs\ndense, M", "estimate, mJ\ndense", "compressed,\nDRAM",
-                "compressed,\non chip", "ratio,\nDRAM", "ratio,\non chip", "measured, mJ\ndense", "compressed",
-                "ratio", "paper, mJ\ndense", "pruned", "ratio"]
+    headings = ["layer", "kept %", "MACs\ndense,\nM", "estimate,\nmJ,\ndense", "compressed,\nDRAM",
+                "compressed,\non chip", "ratio,\nDRAM", "ratio,\non chip", "measured,\nmJ,\ndense", "compressed",
+                "ratio", "paper,\nmJ,\ndense", "pruned", "ratio"]
     used = [i for i in range(len(headings)) if i < 8 or any(row and row[i] for row in rows)]
     rows = [row and [row[i] for i in used] for row in rows]
     return Table(f"Fig. 10: energy for one input, batch {batch}, {report.title}", [headings[i] for i in used], rows,

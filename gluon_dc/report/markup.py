@@ -6,6 +6,7 @@ from html import escape
 from .tables import MISSING, Table, printable
 
 MIN_SORTED = 3  # groups of rows from which on a table can be sorted
+MIN_WIDE = 9  # columns from which on a table is set tighter
 _NOT_IN_IDS = re.compile(r"[^a-z0-9]+")
 
 
@@ -32,10 +33,11 @@ def table(content: Table, level=3, titled=True) -> str:
                    for column, heading in enumerate(content.headings))
     body = "".join(f"<tbody>{''.join(_row(row, content.text_columns) for row in group)}</tbody>" for group in groups)
     foot = f"<tfoot>{''.join(_row(row, content.text_columns) for row in totals)}</tfoot>" if totals else ""
+    classes = _classes(sorts=sorts, wide=len(content.headings) >= MIN_WIDE)
     return (
         (f"<h{level}>{text(content.title)}</h{level}>" if titled else "")
         + f'<div class="scroll" role="region" tabindex="0" aria-label="{text(content.title)}">'
-        + f'<table{" class=sorts" if sorts else ""}><thead><tr>{head}</tr></thead>{body}{foot}</table></div>'
+        + f"<table{classes}><thead><tr>{head}</tr></thead>{body}{foot}</table></div>"
         + notes(content.notes)
     )
 
@@ -61,6 +63,11 @@ def section(key, heading, parts, level=2) -> str:
 def details(summary, parts, is_open=False) -> str:
     """Return parts of HTML that fold away under a summary."""
     return f'<details{" open" if is_open else ""}><summary>{text(summary)}</summary>{"".join(parts)}</details>'
+
+
+def _classes(**found):
+    names = " ".join(name for name, is_so in found.items() if is_so)
+    return f' class="{names}"' if names else ""
 
 
 def _groups(rows):

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from .energy import DRAM, ON_CHIP, PARTS, WORD_NBYTES, Layer, compressed_ways, dense_energy
 
 KINDS = ("dense", "compressed")
-MAX_MEMORIES = 8
+MAX_MEMORIES, MEMORY_END = 8, 2**48
+# Least and most of what a Device is.
+LIMITS = {"bandwidth_gb_s": (1e-6, 1e9), "dense_gop_s": (1e-6, 1e9), "sparse_share": (1e-6, 1)}
 
 
 @dataclass(frozen=True)
@@ -22,13 +24,12 @@ class Device:
     memory_nbytes: tuple[int, ...] = (256 * 2**10, 2 * 2**20, 8 * 2**20)
 
     def __post_init__(self):
-        for name in ("bandwidth_gb_s", "dense_gop_s", "sparse_share"):
+        for name, (least, most) in LIMITS.items():
             value = getattr(self, name)
-            most = 1 if name == "sparse_share" else 10**9
-            if not 1e-6 <= value <= most:
-                raise ValueError(f"{name} is {value}, expected 1e-06..{most}")
+            if not least <= value <= most:
+                raise ValueError(f"{name} is {value}, expected {least:g}..{most:g}")
         if not 1 <= len(self.memory_nbytes) <= MAX_MEMORIES or not all(
-                type(n) is int and 0 < n < 2**48 for n in self.memory_nbytes):
+                type(n) is int and 0 < n < MEMORY_END for n in self.memory_nbytes):
             raise ValueError(f"memory_nbytes is {self.memory_nbytes!r:.80}, expected 1 to {MAX_MEMORIES} whole numbers")
 
 

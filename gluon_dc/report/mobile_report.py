@@ -27,6 +27,12 @@ class MobileReport:
     kind = "mobile"
     title = "Is mobile processing viable?"
 
+    @property
+    def labels(self) -> list[str]:
+        """What to call each net: network and file, by its path where several have the same name."""
+        names = [_label(net, Path(net.file).name) for net in self.nets]
+        return [_label(net, net.file) if names.count(name) > 1 else name for net, name in zip(self.nets, names)]
+
     def to_dict(self) -> dict:
         """As plain JSON types, estimates included."""
         device = {**vars(self.device), "memory_nbytes": list(self.device.memory_nbytes)}
@@ -68,6 +74,11 @@ def mobile_tables(report) -> list[Table]:
     return [_sizes_table(report), _estimates_table(report)]
 
 
+def _label(net, file):
+    # A file that does not say what network it is goes by its name.
+    return f"{net.network}, {file}" if file and net.network != Path(file).name else file or net.network
+
+
 def memory_text(nbytes) -> str:
     """On-chip memories come in powers of two: "256 KB" is 262,144 bytes."""
     for unit, size in (("MB", 2**20), ("KB", 2**10)):
@@ -77,7 +88,8 @@ def memory_text(nbytes) -> str:
 
 
 def _sizes_table(report):
-    rows = [row for net in report.nets for row in _size_rows(net, report.device.memory_nbytes)]
+    named = list(zip(report.labels, report.nets))
+    rows = [row for label, net in named for row in _size_rows(label, net, report.device.memory_nbytes)]
     headings = ["net", "", "file", "weights in\nmemory", "activations", "M operations\nan image",
                 *(f"fits\n{memory_text(nbytes)}" for nbytes in report.device.memory_nbytes)]
     notes = (
@@ -86,17 +98,17 @@ def _sizes_table(report):
         "use (an estimate: this package's own forms take more).",
         "Activations: float32 buffers of this package's own run, one image, shared as soon as a value is not needed "
         "any more. Operations: multiplications and additions; compressed: with kept weights alone.",
-        *dict.fromkeys(f"{net.network}: {net.weights}." for net in report.nets if net.weights))
+        *dict.fromkeys(f"{label}: {net.weights}." for label, net in named if net.weights))
     return Table(report.title, headings, rows, notes, text_columns=2)
 
 
-def _size_rows(net, memories):
+def _size_rows(label, net, memories):
     dense = net.weights_nbytes("dense")
     for kind in KINDS:
         nbytes = net.weights_nbytes(kind)
-        name = net.network if kind == "dense" else ""
-        yield [name, kind if kind == "dense" else f"compressed ({shortened(net.forms, 60)})",
-               count(dense if kind == "dense" else net.file_nbytes), count(nbytes), count(net.activation_nbytes),
+        is_dense = kind == "dense"
+        yield [label if is_dense else "", kind if is_dense else f"compressed ({shortened(net.forms, 60)})",
+               count(dense if is_dense else net.file_nbytes), count(nbytes), count(net.activation_nbytes),
                f"{net.operations(kind) / 1e6:,.1f}", *(_fits(nbytes, net.activation_nbytes, n) for n in memories)]
 
 
@@ -106,10 +118,10 @@ def _fits(weights, activations, memory):
 
 def _estimates_table(report):
     rows = []
-    for net in report.nets:
+    for label, net in zip(report.labels, report.nets):
         for kind in KINDS:
             found = [estimate(net, kind, nbytes, report.device, report.costs) for nbytes in report.device.memory_nbytes]
-            rows.append([net.network if kind == "dense" else "", kind,
+            rows.append([label if kind == "dense" else "", kind,
                          *(cell for one in found for cell in (size_text(one.dram_nbytes), _number(1e3 * one.seconds),
                                                               _number(1e3 * one.joules)))])
     headings = ["net", ""]

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from .fields import NUMBER, check_fields
 from .paper_speed import geometric_mean
-from .speed import (MAX_ROWS, SETTING, check_milliseconds, counted, plural, ratio_text, setting_note,
-                    three_digits)
 from .tables import Table
+from .timed import (TimedReport, check_milliseconds, checked_report, counted, first_row, plural, ratio_text,
+                    setting_note, three_digits)
 
 OURS = "ours, session"
 INEXACT = 1e-3  # of the largest output: who is further off computes something else, with int8 for one
@@ -48,40 +48,28 @@ class NetSpeed:
 
 
 @dataclass(frozen=True)
-class NetReport:
-    """A measured benchmark of whole nets. note: on what machine. remarks: who could not run what, and why."""
+class NetReport(TimedReport):
+    """A measured benchmark of whole nets; rows: NetSpeed. remarks: who could not run what, and why."""
 
-    path: Path
-    note: str
-    nets: tuple[NetSpeed, ...]
     remarks: tuple[str, ...]
 
     kind = "whole-nets"
     title = "Speed of whole nets"
 
     @property
-    def settings(self) -> list[tuple[int, int]]:
-        """(batch, threads), in order."""
-        return sorted({(row.batch, row.threads) for row in self.nets})
-
-    @property
     def contenders(self) -> list[str]:
         """Names of all who were measured, ours first."""
-        names = dict.fromkeys(name for row in self.nets for name in row.ms)
+        names = dict.fromkeys(name for row in self.rows for name in row.ms)
         return sorted(names, key=lambda name: (name != OURS, not is_ours(name)))
 
     def is_inexact(self, contender) -> bool:
         """Whether a contender's outputs are off by more than rounding, for one of the nets."""
-        return any(row.off.get(contender, 0) > INEXACT for row in self.nets)
-
-    def of(self, batch, threads) -> list[NetSpeed]:
-        """The nets of a setting, in the file's order."""
-        return [row for row in self.nets if (row.batch, row.threads) == (batch, threads)]
+        return any(row.off.get(contender, 0) > INEXACT for row in self.rows)
 
     def to_dict(self) -> dict:
         """As plain JSON types."""
         rows = [{**vars(row), "speedup": row.speedup, "ratios": {name: row.ratio(name) for name in row.ms}}
-                for row in self.nets]
+                for row in self.rows]
         return {"path": str(self.path), "note": self.note, "nets": rows, "remarks": list(self.remarks)}
 
 
@@ -92,31 +80,24 @@ def is_ours(contender) -> bool:
 
 def is_net_speed(record) -> bool:
     """True for a JSON object with rows of contenders on nets."""
-    rows = record.get("rows") if isinstance(record, dict) else None
-    first = rows[0] if isinstance(rows, list) and rows else None
-    return isinstance(first, dict) and {"net", "weights", "contender"} <= first.keys() and "layer" not in first
+    first = first_row(record)
+    return {"net", "weights", "contender"} <= first.keys() and "layer" not in first
 
 
 def check_net_speed(record, path) -> NetReport:
     """The NetReport of a JSON object. Raises ValueError that names the file and the field."""
-    try:
-        if len(record["rows"]) > MAX_ROWS:
-            raise ValueError(f"{len(record['rows']):,} rows, expected at most {MAX_ROWS:,}")
+    def make(rows, setting):
         groups = {}
-        for i, row in enumerate(record["rows"]):
+        for i, row in enumerate(rows):
             _check_row(row, f"rows[{i}]")
             groups.setdefault(tuple(row[key] for key in _REQUIRED[:4]), []).append(row)
-        setting = record.get("setting") or {}
-        check_fields(setting, SETTING, "setting")
-        return NetReport(Path(path), setting_note((), setting), tuple(map(_net, groups.values())),
-                         _remarks(record["rows"]))
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+        return NetReport(Path(path), setting_note((), setting), tuple(map(_net, groups.values())), _remarks(rows))
+    return checked_report(make, record, path)
 
 
 def net_tables(report) -> list[Table]:
-    """A table for each batch and number of threads; the notes stand under the last."""
-    return [_table(report, *setting, _notes(report) * (setting == report.settings[-1])) for setting in report.settings]
+    """A table for each batch and number of threads."""
+    return report.setting_tables(_table, _notes(report))
 
 
 def _table(report, batch, threads, notes):

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+_NPY, _ZIP = b"\x93NUMPY", b"PK"  # what such files begin with
 
 def read_npy(path) -> np.ndarray:
     """Return the array of a .npy file. Raises OSError where it cannot be read, ValueError for any other content."""
@@ -23,6 +24,10 @@ def read_npz(path) -> dict[str, np.ndarray]:
 
 def _read(path, read, what):
     with open(path, "rb") as file:
+        begin = file.read(len(_NPY))
+        if not begin.startswith((_NPY, _ZIP)):
+            raise ValueError(f"{path}: expected a {what}, it begins with {begin!r}")
+        file.seek(0)
         try:
             return read(file)
         # A damaged file leads NumPy, zipfile and zlib to many kinds of error; all of them mean this one thing.

@@ -112,29 +112,41 @@ def _published(items):
     return [("published", "Published results", section("published", "Beside published results", content))]
 
 
+def _named(items, kinds, heading_of):
+    """(number from 1, item, heading) of the items of some kinds; where headings are equal, with the file's name, or its
+    path where these are equal too."""
+    found = [(number, item, heading_of(item)) for number, item in enumerate(items, 1) if isinstance(item, kinds)]
+    for name_of in (lambda item: f"{heading_of(item)} ({item.path.name})",
+                    lambda item: f"{heading_of(item)} ({item.path})"):
+        shown = [heading for _, _, heading in found]
+        found = [(number, item, name_of(item) if shown.count(heading) > 1 else heading)
+                 for number, item, heading in found]
+    return found
+
+
 def _experiments(items, drawn):
     found = []
-    for number, item in enumerate(items, 1):
-        if isinstance(item, Experiment):
-            key = identifier(f"{number}-{item.kind}")
-            heading = f"{TITLES[item.kind]}: {item.title}"
-            first, *others = [table(one) for one in experiment_tables(item)] or [""]
-            parts = [_figure(drawn, str(number), _EXPERIMENT_CAPTIONS[item.kind]), first]
-            if others:
-                parts += [details("All points", others)] if item.kind == "compression" else others
-            found.append((list(TITLES).index(item.kind), (key, heading, section(key, heading, parts))))
+    for number, item, heading in _named(items, Experiment, lambda item: f"{TITLES[item.kind]}: {item.title}"):
+        key = identifier(f"{number}-{item.kind}")
+        first, *others = [table(one) for one in experiment_tables(item)] or [""]
+        parts = [_figure(drawn, str(number), _EXPERIMENT_CAPTIONS[item.kind]), first]
+        if others:
+            parts += [details("All points", others)] if item.kind == "compression" else others
+        found.append((list(TITLES).index(item.kind), (key, heading, section(key, heading, parts))))
     # In the order of the paper's figures, whatever the order of the files.
     return [made for _, made in sorted(found, key=lambda pair: pair[0])]
 
 
 def _hardware(items, drawn):
     found = []
-    for number, item in enumerate(items, 1):
-        if isinstance(item, HARDWARE):
-            key = identifier(f"{number}-{item.kind}")
-            heading = item.title if item.kind != "energy" else f"Energy: {item.title}"
-            content = [_figure(drawn, str(number), HARDWARE_CAPTIONS[item.kind]), *_folding(hardware_tables(item))]
-            found.append((HARDWARE.index(type(item)), (key, heading, section(key, heading, content))))
+
+    def heading_of(item):
+        return f"Energy: {item.title}" if item.kind == "energy" else item.title
+
+    for number, item, heading in _named(items, HARDWARE, heading_of):
+        key = identifier(f"{number}-{item.kind}")
+        content = [_figure(drawn, str(number), HARDWARE_CAPTIONS[item.kind]), *_folding(hardware_tables(item))]
+        found.append((HARDWARE.index(type(item)), (key, heading, section(key, heading, content))))
     return [made for _, made in sorted(found, key=lambda pair: pair[0])]
 
 

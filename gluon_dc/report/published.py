@@ -1,8 +1,8 @@
 """The smallest published files of the paper's networks on MNIST, as printed where they were published.
 
 What is printed is a size in KB or a rate such as "64x"; bytes are worked out from that here. A rate is of the dense
-float32 network, DENSE_NBYTES. A KB is 1,000 bytes where the rate beside it says so: EPR prints 8.56 KB and 124x, 2.84 KB
-and 606x, the paper 27 KB and 40x, 44 KB and 39x, none of which holds with 1,024. It is 1,024 bytes in MIRACLE, which
+float32 network, DENSE_NBYTES. A KB is 1,000 bytes where the rate beside it says so: EPR prints 8.56 KB and 124x, 2.84
+KB and 606x, the paper 27 KB and 40x, 44 KB and 39x, none of which holds with 1,024. It is 1,024 bytes in MIRACLE, which
 prints 3.03 KB and 555x, 1.52 KB and 1,110x: these rates make 3,107 and 1,553 bytes of LeNet-5, and 1,024 bytes a KB
 3,103 and 1,556, but 1,000 a KB 3,030 and 1,520.
 

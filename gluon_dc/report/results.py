@@ -132,6 +132,20 @@ def check_result(result) -> dict:
     return result
 
 
+def network_beside(path) -> str | None:
+    """Return the network that the result.json beside a .gdc names, None where there is none that is of this very file.
+
+    A file of train/mnist_lenet.py names no network: that costs bytes. Its run does, and the file's SHA-256 with it.
+    """
+    path = Path(path)
+    try:
+        result = load_result(path.parent / RESULT_NAME)
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    except (OSError, ValueError):
+        return None
+    return result["network"] if (result.get("file") or {}).get("sha256") == digest else None
+
+
 def run_title(result) -> str:
     """Return such as "LeNet-5 on MNIST", or "LeNet-5 on digits-8x8 (not MNIST)" on data other than the paper's."""
     known = paper_network(result["network"])

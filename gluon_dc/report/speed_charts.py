@@ -11,8 +11,9 @@ from .mobile import KINDS, SpentOn, spent_on
 from .mobile_report import MobileReport, memory_text
 from .net_speed import OURS, NetReport
 from .paper_speed import CPU, paper_speedup
-from .speed import SpeedReport, plural
+from .speed import SpeedReport
 from .tables import shortened
+from .timed import plural
 
 MAX_LAYERS, MAX_NETS, MAX_PANELS = 60, 20, 6
 MAX_LABEL = 26
@@ -121,14 +122,14 @@ def mobile_figure(report):
     axes = panel(figure.add_subplot())
     axes.grid(axis="y", visible=False)
     labels, places = [], []
-    for number, net in enumerate(nets):
+    for number, (label, net) in enumerate(zip(report.labels, nets)):
         found = {kind: spent_on(net, kind, memory, report.device, report.costs) for kind in KINDS}
         whole = found["dense"].joules or 1.0
         for kind in KINDS:
             place = 2.5 * number + KINDS.index(kind)
             _draw_parts(axes, place, found[kind], 100 / whole)
             places.append(place)
-            labels.append(plain(shortened(f"{net.network}, {kind}", MAX_LABEL + 8)))
+            labels.append(f"{plain(_end_of(label, MAX_LABEL + 10))}, {kind}")
     axes.set_yticks(places, labels, fontsize=9)
     axes.invert_yaxis()
     axes.set_xlim(0, 1.16 * axes.dataLim.x1)
@@ -179,6 +180,11 @@ def _draw_groups(axes, groups, names, ylabel, labelled=True):
     aside = max(0, _LEAST_PLACES - len(names)) / 2  # a single net is no bar as wide as the figure
     axes.set_xlim(-0.6 - aside, len(names) - 0.4 + aside)
     axes.set_ylabel(ylabel)
+
+
+def _end_of(label, length):
+    # Of a path the end tells more.
+    return label if len(label) <= length else f"...{label[3 - length:]}"
 
 
 def _short(value, digits):

@@ -66,7 +66,7 @@ def find_data(path):
     for candidate in candidates:
         if candidate.exists():
             return candidate
-    looked = " and ".join(str(candidate) for candidate in candidates)
+    looked = " and ".join(dict.fromkeys(map(str, candidates)))
     hint = "" if named else " (GLUON_DC_DATA, a folder with data sets, is not set)"
     raise FileNotFoundError(f"no images: looked for {looked}{hint}: name a folder, a .csv list or a .rec file")
 

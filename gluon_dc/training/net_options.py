@@ -2,7 +2,7 @@
 import os
 
 from ..data import HALVES, PREPROCESSING, half, open_images
-from ..report.command import count, input_shape
+from ..report.command import count, input_shape, path_name
 
 MAX_THREADS = 1024
 
@@ -12,8 +12,8 @@ def add_net_options(parser):
     parser.add_argument("--model", metavar="NAME", help="a gluoncv.model_zoo name, or module:function or "
                         "file.py:function that returns a net (default: the network that the .gdc file names)")
     weights = parser.add_mutually_exclusive_group(required=True)
-    weights.add_argument("--gdc", metavar="FILE", help="weights of a .gdc file")
-    weights.add_argument("--params", metavar="FILE", help="weights of a .params file")
+    weights.add_argument("--gdc", type=path_name, metavar="FILE", help="weights of a .gdc file")
+    weights.add_argument("--params", type=path_name, metavar="FILE", help="weights of a .params file")
     weights.add_argument("--pretrained", action="store_true", help="GluonCV's weights, downloaded if need be")
     add_root(parser)
     parser.add_argument("--classes", type=count, metavar="N", help="number of classes (default: the .gdc file's, else "
@@ -25,7 +25,8 @@ def add_net_options(parser):
 
 def add_root(parser, *other_names):
     """--root."""
-    parser.add_argument("--root", *other_names, metavar="DIR", help="folder of GluonCV's files (default: "
+    parser.add_argument("--root", *other_names, type=path_name, metavar="DIR",
+                        help="folder of GluonCV's files (default: "
                         "$MXNET_HOME/models, else ~/.mxnet/models)")
 
 
@@ -37,11 +38,13 @@ def add_input_shape(parser, default, more=""):
 
 def add_data_options(parser):
     """--data, --split, --class-list, --limit."""
-    parser.add_argument("--data", required=True, metavar="PATH", help="a folder with one folder of images a class, a "
+    parser.add_argument("--data", type=path_name, required=True, metavar="PATH",
+                        help="a folder with one folder of images a class, a "
                         ".csv list (filename,label) or a .rec file; here or in $GLUON_DC_DATA")
     parser.add_argument("--split", metavar="NAME", help="NAME.csv, NAME/ or NAME.rec in the folder, such as val "
                         "(default: the folder itself)")
-    parser.add_argument("--class-list", metavar="FILE", help="classes in the order of the net's outputs, one a line "
+    parser.add_argument("--class-list", type=path_name, metavar="FILE",
+                        help="classes in the order of the net's outputs, one a line "
                         "(default: synsets.txt of the folder, else sorted)")
     parser.add_argument("--limit", type=count, metavar="N", help="only N images, spread evenly over the set (default: "
                         "all)")

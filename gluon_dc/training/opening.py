@@ -6,6 +6,7 @@ from ..data import preprocessing_for, preprocessing_named
 from ..models import caffe_alexnet, zoo
 from ..models.synthetic import SYNTHETIC
 from ..nn import restore
+from ..report.results import RESULT_NAME, network_beside
 from ..report.tables import shortened
 
 _SYNTHETIC = SYNTHETIC.partition(":")[0]  # what the metadata of such a file begin with, whatever the rest
@@ -48,7 +49,8 @@ def open_net(name=None, gdc=None, params=None, pretrained=False, classes=None, r
     Parameters
     ----------
     name : str, optional
-        As `zoo.build` takes it; by default the network that the .gdc file's metadata names.
+        As `zoo.build` takes it; by default the network that the .gdc file's metadata name, or the result.json of its
+        run beside it.
     gdc, params : str or Path, optional
     pretrained : bool
     classes : int, optional
@@ -92,9 +94,10 @@ def _from_gdc(name, path, classes):
 
 
 def _stored_name(path, model):
-    name = model.metadata.get("network")
+    name = model.metadata.get("network") or network_beside(path)
     if not isinstance(name, str):
-        raise ValueError(f"{path}: its metadata names no network: name the model (--model)")
+        raise ValueError(f"{path}: neither its metadata nor the {RESULT_NAME} of its run beside it names a network: "
+                         "name the model (--model)")
     if ":" in name and name != caffe_alexnet.NAME:
         raise ValueError(f"{path}: is of {name}, code that a file does not get to choose: name the model "
                          "yourself (--model)")

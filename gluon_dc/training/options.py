@@ -2,13 +2,14 @@
 import argparse
 from contextlib import contextmanager
 
-from ..report.command import UsageError
+from ..report.command import UsageError, path_name
 from .settings import parse_per_layer
 
 
 def add_mnist_option(parser):
     """--data-dir."""
-    parser.add_argument("--data-dir", metavar="DIR", help="folder with MNIST's four IDX files (default: "
+    parser.add_argument("--data-dir", type=path_name, metavar="DIR",
+                        help="folder with MNIST's four IDX files (default: "
                         "$GLUON_DC_DATA, else ~/.mxnet/datasets/mnist, else a download)")
 
 
