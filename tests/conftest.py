@@ -1,5 +1,6 @@
 """Shared by all tests: one thread, and the real MNIST where it is on this machine."""
 
+import gc
 import os
 import tempfile
 
@@ -19,6 +20,12 @@ from gluon_dc.data import find_mnist
 settings.register_profile("fixed", derandomize=True)
 settings.register_profile("explore", print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
+
+
+def pytest_collection_finish(session):
+    """What was imported stays until the end: the garbage collector need not go over it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

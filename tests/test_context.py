@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gluon_dc.coding import CodedTensor, FormatError
+from gluon_dc.coding import CodedTensor, FormatError, context_mix
 from gluon_dc.coding.context import EFFORTS, decode_codes, encode_codes
 
 both_efforts = pytest.mark.parametrize("effort", EFFORTS)
@@ -170,6 +170,18 @@ def test_errors():
         decode_codes(b"", [((-1,), good.codebook)], "fast")
     with pytest.raises(ValueError, match="up to 8 dimensions, none negative"):
         decode_codes(b"", [((1,) * 9, good.codebook)], "fast")
+
+
+def test_copies_of_models_share_tables_and_nothing_that_learns():
+    models = context_mix.new_models()
+    copied = context_mix.copy_of(models)
+    for one, other in ((models, copied), (models.flags, copied.flags), (models.values, copied.values)):
+        for name, array in one._asdict().items():
+            if isinstance(array, np.ndarray):
+                same = getattr(other, name)
+                assert np.array_equal(array, same) and array.flags.writeable == same.flags.writeable, name
+                assert np.shares_memory(array, same) != array.flags.writeable, name
+    assert copied.flags.weights.flags.writeable and not copied.flags.stretch.flags.writeable
 
 
 def test_streams_never_change():

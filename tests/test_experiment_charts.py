@@ -40,7 +40,7 @@ class TestEveryFigure:
             svg = svg_figure(figure, "f1")
         with Image.open(io.BytesIO((tmp_path / "figure.png").read_bytes())) as image:
             assert image.width == 1200
-            assert len(np.unique(np.asarray(image.convert("RGB")).reshape(-1, 3), axis=0)) > 20
+            assert len(image.convert("RGB").getcolors(image.width * image.height)) > 20
         assert ElementTree.fromstring(svg).tag == "{http://www.w3.org/2000/svg}svg"
 
     def test_a_method_and_a_start_look_the_same_in_whatever_order_they_come(self):

@@ -49,8 +49,9 @@ def new_models(flag_priors=FLAG_PRIORS, value_priors=VALUE_PRIORS) -> Models:
 def copy_of(models: Models) -> Models:
     """Models that learn on their own from here on."""
     def copied(record):
+        # Tables, which are read-only, stay: for writeable ones numba would compile the whole coder a second time.
         return record._replace(**{name: value.copy() for name, value in record._asdict().items()
-                                  if isinstance(value, np.ndarray)})
+                                  if isinstance(value, np.ndarray) and value.flags.writeable})
 
     return copied(models)._replace(flags=copied(models.flags), values=copied(models.values))
 
@@ -120,7 +121,7 @@ def _code_value(decoding, grid, scale, models, i, column, code, means, classes, 
         predict_sign(m, grid, classes)
         sign = code_mixed(decoding, buffer, state, m, sign)
     depth, size = scale.tree_depths[sign], scale.tree_sizes[sign]
-    node = 1
+    node = np.int64(1)  # as a literal it would be one more type to compile for
     for level in range(depth):
         below = depth - level - 1
         first = (node << (below + 1)) - (1 << depth)

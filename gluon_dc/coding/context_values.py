@@ -85,7 +85,8 @@ def predict_sign(m, grid, classes):
     """Fill the mixer for a kept weight's sign."""
     for j in range(N_DIRECT):
         m.inputs[j] = 0
-    _value_contexts(m, grid, 0, 0, 0, classes)
+    none = np.int64(0)  # no literal: the other call has numbers of this type
+    _value_contexts(m, grid, none, none, none, classes)
 
 
 @njit(cache=True, nogil=True, forceinline=True)

@@ -117,6 +117,7 @@ def share_on_grid(weight, bias, curvature, price, bits=8, target=None, width=WID
         target = np.concatenate([weight.reshape(len(weight), -1), np.zeros((len(weight), 1))
                                  if bias is None else np.reshape(bias, (-1, 1))], axis=1).astype(np.float64)
     _check(target, curvature, price, bits, width)
+    price = float(price)  # for whole numbers the kernels would be compiled anew
     if not target.any():
         zeros = CodedTensor(np.zeros(1, np.float32), np.zeros(weight.shape, np.uint8))
         return GridShared(zeros, bias, 0.0, 0.0, 0.0)

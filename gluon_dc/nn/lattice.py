@@ -96,7 +96,7 @@ def _row(goal, inputs, curvature, columns, step, bias_step, price, zero_bits, ot
     parents, choices = np.empty((d, width), np.int32), np.empty((d, width), np.int16)
     found = np.empty(3 * width, np.int64), np.empty(3 * width, np.int64), np.empty(3 * width)
     left[0] = goal
-    kept = 1
+    kept = np.int64(1)
     for j in range(d):
         c, sharpness = columns[j], 0.5 * curvature / (inputs[j, j] * inputs[j, j])
         n = _numbers_near(left, costs, kept, j, step, sharpness, price, zero_bits[c], other_bits[c], code_bits, limit,
