@@ -3,7 +3,7 @@ import pytest
 from matrix_cases import coded_matrix, inputs
 
 from gluon_dc.runtime.kept import slice_order
-from gluon_dc.runtime.rows import copy_finite, finish_slice
+from gluon_dc.runtime.rows import copy_finite, finish_rows
 from gluon_dc.runtime.slices import codebook_table, bias_or_none
 
 
@@ -32,9 +32,21 @@ def test_an_input_that_is_not_finite_is_found(odd, place):
 
 
 def test_sums_go_to_their_rows():
-    sums, order = np.arange(-8, 8, dtype=np.float32), np.arange(18, dtype=np.int32)[::-1].copy()
+    sums, order = np.arange(-8, 8, dtype=np.float32)[None], np.arange(18, dtype=np.int32)[::-1].copy()
     y = np.full(18, 99, np.float32)
-    finish_slice(sums, order, 1, np.zeros(0, np.float32), False, y)
+    finish_rows(sums, order, 1, np.zeros(0, np.float32), False, y)
     assert y.tolist() == [-7, -8] + [99] * 16
-    finish_slice(sums, order, 0, np.full(18, 0.5, np.float32), True, y)
+    finish_rows(sums, order, 0, np.full(18, 0.5, np.float32), True, y)
     assert y[2:].tolist() == [max(0, value + 0.5) for value in range(-8, 8)][::-1]
+
+
+@pytest.mark.parametrize("bias", [np.zeros(0, np.float32), inputs(1, 40)[0]])
+@pytest.mark.parametrize("relu", [False, True])
+def test_sums_of_several_slices_go_to_their_rows_at_once(bias, relu):
+    order = np.random.default_rng(0).permutation(40).astype(np.int32)
+    sums, y = inputs(2, 16, 1), np.full(40, 99, np.float32)
+    sums[1, 3] = np.nan
+    finish_rows(sums, order, 1, bias, relu, y)  # slices 1 and 2: rows order[16:40], the last eight lanes are none
+    expected = sums.reshape(-1)[:24] + (bias[order[16:]] if bias.size else 0)
+    assert np.array_equal(y[order[16:]], np.maximum(expected, 0) if relu else expected, equal_nan=True)
+    assert (y[order[:16]] == 99).all()

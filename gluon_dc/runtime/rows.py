@@ -21,14 +21,15 @@ def copy_finite(x, scratch) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def finish_slice(sums, order, s, bias, relu, y):
-    """y[order[16 s + lane]] = sums[lane] + bias, not below 0 with `relu` (NaN stays NaN). bias: (rows,) or (0,)."""
-    first = LANES * s
-    for lane in range(min(LANES, order.size - first)):
-        row = order[first + lane]
-        total = sums[lane]
+def finish_rows(sums, order, first, bias, relu, y):
+    """y[order[16 (first + s) + lane]] = sums[s, lane] + bias, not below 0 with `relu` (NaN stays NaN).
+
+    sums: float32 (n, 16) of the slices first <= . < first + n. bias: (rows,) or (0,).
+    """
+    begin = LANES * first
+    flat, rows = sums.reshape(-1), order[begin:begin + sums.size]
+    for place in range(rows.size):
+        row, total = rows[place], flat[place]
         if bias.size:
             total += bias[row]
-        if relu and total < 0:
-            total = np.float32(0)
-        y[row] = total
+        y[row] = np.float32(0) if relu and total < 0 else total

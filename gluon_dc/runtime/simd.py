@@ -99,10 +99,13 @@ def look_up(builder, table, indices, masks):
     return found[0]
 
 
-def prefetch(builder, pointer, index) -> None:
-    """Ask for the cache line of pointer[index], to be read once; any address will do."""
+def prefetch(builder, pointer, index, again=False) -> None:
+    """Ask for the cache line of pointer[index], to be read; any address will do.
+
+    again: it stays in the caches. Otherwise a Zen 5 core drops it after use: the next calls wait for memory too.
+    """
     byte = builder.bitcast(builder.gep(pointer, [index]), ir.IntType(8).as_pointer())
-    numbers = [ir.Constant(I32, number) for number in (0, 0, 1)]  # to read; used once, all levels; data
+    numbers = [ir.Constant(I32, number) for number in (0, 3 if again else 0, 1)]  # to read; kept how long; data
     call(builder, "llvm.prefetch.p0", ir.VoidType(), byte, *numbers)
 
 
@@ -131,6 +134,30 @@ def counted_loop(builder, begin, end, carried, body) -> list:
     builder.branch(test)
     builder.position_at_end(after)
     return phis
+
+
+def loop_by_fours(builder, begin, end, numbers, carried, body) -> list:
+    """As counted_loop of body(index, place, number, carried), number: numbers[index], 16 bits without sign, as i64.
+
+    Four steps a round, whose numbers come by one load: loads of one each compete with the loads that wait for them.
+    place: 0 to 3 in a round, 0 for the steps left over.
+    """
+    count = lambda value: ir.Constant(I64, value)
+
+    def four(index, carried):
+        first = builder.add(begin, builder.mul(index, count(4)))
+        loaded = load(builder, numbers, first, I64, 2)
+        for place in range(4):
+            number = builder.and_(builder.lshr(loaded, count(16 * place)), count(0xFFFF))
+            carried = body(builder.add(first, count(place)), place, number, carried)
+        return carried
+
+    def one(index, carried):
+        return body(index, 0, builder.zext(load(builder, numbers, index, I16, 2), I64), carried)
+
+    rounds = builder.sdiv(builder.sub(end, begin), count(4))
+    carried = counted_loop(builder, count(0), rounds, carried, four)
+    return counted_loop(builder, builder.add(begin, builder.mul(rounds, count(4))), end, carried, one)
 
 
 def splat(builder, number, vector_type):

@@ -9,7 +9,7 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 from . import simd
-from .rows import copy_finite, finish_slice
+from .rows import copy_finite, finish_rows
 from .simd import LANES
 
 PREFETCHED = 64  # steps ahead, of 32 bytes
@@ -68,32 +68,34 @@ def run_vectors(words, bounds, order, codebook, code_bits, x, bias, relu, out, f
     64 bytes, code_bits 5 to 8; x (n, cols), bias (rows,) or (0,), out (n, rows).
     """
     block = min(BLOCK, x.shape[0])
-    scratch, sums = np.empty((block, x.shape[1] + 1), np.float32), np.empty(LANES, np.float32)
-    finite = np.empty(block, np.bool_)
+    scratch, finite = np.empty((block, x.shape[1] + 1), np.float32), np.empty(block, np.bool_)
+    sums = np.empty((block, last - first, LANES), np.float32)
     for begin in range(0, x.shape[0], BLOCK):
         taken = min(BLOCK, x.shape[0] - begin)
         for i in range(taken):
             finite[i] = copy_finite(x[begin + i], scratch[i])
         for s in range(first, last):
             for i in range(taken):
+                total = sums[i, s - first]
                 if not finite[i]:
-                    _add_slice(words, bounds, s, codebook, code_bits, scratch[i], sums)
+                    _add_slice(words, bounds, s, codebook, code_bits, scratch[i], total)
                 elif code_bits == 5:
-                    _loop_registers(words, scratch[i], codebook, code_bits, bounds[s], bounds[s + 1], sums)
+                    _loop_registers(words, scratch[i], codebook, code_bits, bounds[s], bounds[s + 1], total)
                 else:
-                    _loop_memory(words, scratch[i], codebook, code_bits, bounds[s], bounds[s + 1], sums)
-                finish_slice(sums, order, s, bias, relu, out[begin + i])
+                    _loop_memory(words, scratch[i], codebook, code_bits, bounds[s], bounds[s + 1], total)
+        for i in range(taken):
+            finish_rows(sums[i], order, first, bias, relu, out[begin + i])
 
 
 @njit(cache=True, nogil=True)
 def run_plain(words, bounds, order, codebook, code_bits, x, bias, relu, out, first, last):
     """As run_vectors, without vector instructions."""
-    scratch, sums = np.empty(x.shape[1] + 1, np.float32), np.empty(LANES, np.float32)
+    scratch, sums = np.empty(x.shape[1] + 1, np.float32), np.empty((last - first, LANES), np.float32)
     for i in range(x.shape[0]):
         copy_finite(x[i], scratch)
         for s in range(first, last):
-            _add_slice(words, bounds, s, codebook, code_bits, scratch, sums)
-            finish_slice(sums, order, s, bias, relu, out[i])
+            _add_slice(words, bounds, s, codebook, code_bits, scratch, sums[s - first])
+        finish_rows(sums, order, first, bias, relu, out[i])
 
 
 @njit(cache=True, nogil=True)

@@ -12,9 +12,9 @@ from . import simd, wide_kernel
 from .forms import MatrixForm, matrix_output, run_once
 from .kept import kept_weights, slice_order
 from .slices import bias_or_none, codebook_table, slice_parts, slice_stages
+from .wide_kernel import MAX_COLS
 from .window_layout import MAX_CODEBOOK as NARROW
-from .window_layout import MAX_COLS, coarse_bits
-from .window_pack import count_steps
+from .window_layout import coarse_bits
 
 _STEP_NS = (3.1, 3.7, 7.5)  # by extra - 1, on a Zen 5 core
 _PLAIN_STEP_NS = 30.0
@@ -46,8 +46,8 @@ class WideMatrix(MatrixForm):
         order = slice_order(kept.counts)
         coarse = coarse_bits(cols)
         counts = np.zeros(-(-rows // simd.LANES), np.int64)
-        in_threads(lambda part: count_steps(kept.columns, kept.bounds, order, wide_kernel.SLOTS, wide_kernel.HIGH_BITS,
-                                            coarse, counts, *part), slice_parts(counts.size))
+        in_threads(lambda part: wide_kernel.count_steps(kept.columns, kept.bounds, order, coarse, counts, *part),
+                   slice_parts(counts.size))
         bounds = np.concatenate([[0], np.cumsum(counts)])
         words, starts = simd.aligned((bounds[-1], simd.LANES), np.uint32), simd.aligned(bounds[-1], np.uint16)
         in_threads(lambda part: wide_kernel.fill_steps(kept.columns, kept.codes, kept.bounds, order, coarse, bounds,

@@ -12,13 +12,14 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 from . import simd
-from .rows import copy_finite, finish_slice
+from .rows import copy_finite, finish_rows
 from .simd import LANES
 from .window_pack import next_start, open_slice
 
 SLOTS = 2
 HIGH_BITS = 2
 WIDTH = 32 << HIGH_BITS
+MAX_COLS = 2**23  # beyond, windows could begin only further apart than that
 PREFETCHED = 64  # steps ahead
 BLOCK = 4  # rows of x that share one pass over the weights
 
@@ -87,33 +88,35 @@ def run_vectors(words, starts, bounds, order, codebook, coarse, extra, x, bias, 
     float32 on a multiple of 64 bytes; x (n, cols), bias (rows,) or (0,), out (n, rows).
     """
     block = min(BLOCK, x.shape[0])
-    scratch, sums = np.empty((block, x.shape[1] + WIDTH), np.float32), np.empty(LANES, np.float32)
-    finite = np.empty(block, np.bool_)
+    scratch, finite = np.empty((block, x.shape[1] + WIDTH), np.float32), np.empty(block, np.bool_)
+    sums = np.empty((block, last - first, LANES), np.float32)
     for begin in range(0, x.shape[0], BLOCK):
         taken = min(BLOCK, x.shape[0] - begin)
         for i in range(taken):
             finite[i] = copy_finite(x[begin + i], scratch[i])
         for s in range(first, last):
             for i in range(taken):
+                total = sums[i, s - first]
                 if not finite[i]:
-                    _add_slice(words, starts, bounds[s], bounds[s + 1], codebook, coarse, scratch[i], sums)
+                    _add_slice(words, starts, bounds[s], bounds[s + 1], codebook, coarse, scratch[i], total)
                 elif extra == 1:
-                    _loop_64(words, starts, scratch[i], codebook, coarse, bounds[s], bounds[s + 1], sums)
+                    _loop_64(words, starts, scratch[i], codebook, coarse, bounds[s], bounds[s + 1], total)
                 elif extra == 2:
-                    _loop_128(words, starts, scratch[i], codebook, coarse, bounds[s], bounds[s + 1], sums)
+                    _loop_128(words, starts, scratch[i], codebook, coarse, bounds[s], bounds[s + 1], total)
                 else:
-                    _loop_256(words, starts, scratch[i], codebook, coarse, bounds[s], bounds[s + 1], sums)
-                finish_slice(sums, order, s, bias, relu, out[begin + i])
+                    _loop_256(words, starts, scratch[i], codebook, coarse, bounds[s], bounds[s + 1], total)
+        for i in range(taken):
+            finish_rows(sums[i], order, first, bias, relu, out[begin + i])
 
 
 @njit(cache=True, nogil=True)
 def run_plain(words, starts, bounds, order, codebook, coarse, extra, x, bias, relu, out, first, last):
     """As run_vectors, without vector instructions."""
-    sums = np.empty(LANES, np.float32)
+    sums = np.empty((last - first, LANES), np.float32)
     for i in range(x.shape[0]):
         for s in range(first, last):
-            _add_slice(words, starts, bounds[s], bounds[s + 1], codebook, coarse, x[i], sums)
-            finish_slice(sums, order, s, bias, relu, out[i])
+            _add_slice(words, starts, bounds[s], bounds[s + 1], codebook, coarse, x[i], sums[s - first])
+        finish_rows(sums, order, first, bias, relu, out[i])
 
 
 @njit(cache=True, nogil=True)
@@ -130,8 +133,27 @@ def _add_slice(words, starts, begin, end, codebook, coarse, x, sums):
 
 
 @njit(cache=True, nogil=True)
+def count_steps(columns, row_bounds, order, coarse, counts, first, last):
+    """counts[s] = steps of the slices first <= s < last, greedily as in window_pack.py."""
+    heads, ends = np.empty(LANES, np.int64), np.empty(LANES, np.int64)
+    for s in range(first, last):
+        lanes = open_slice(row_bounds, order, s, heads, ends)
+        steps = 0
+        while True:
+            start = next_start(columns, heads, ends, lanes, coarse)
+            if start < 0:
+                break
+            steps += 1
+            for lane in range(lanes):
+                for _ in range(SLOTS):
+                    if heads[lane] < ends[lane] and columns[heads[lane]] < start + WIDTH:
+                        heads[lane] += 1
+        counts[s] = steps
+
+
+@njit(cache=True, nogil=True)
 def fill_steps(columns, codes, row_bounds, order, coarse, bounds, words, starts, first, last):
-    """Write the steps of the slices first <= s < last, as many as window_pack.count_steps found."""
+    """Write the steps of the slices first <= s < last, as many as count_steps found."""
     heads, ends = np.empty(LANES, np.int64), np.empty(LANES, np.int64)
     for s in range(first, last):
         lanes = open_slice(row_bounds, order, s, heads, ends)

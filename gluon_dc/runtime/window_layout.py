@@ -1,20 +1,24 @@
 """The window form's layout: a step serves 16 rows, each lane with three slots in one 32-bit word.
 
-Slot j of a word: bits 10 j .. 10 j + 4 the position's low bits, the next five the code. A window has 32 << high_bits
-columns, so a position has high_bits more bits; bit b of slot j is number high_bits * j + b of a lane: the first two are
-bits 30 and 31 of its word, each later one bit `lane` of a further 16-bit number of the step. Those numbers follow the
-window's start, in units of 2^coarse columns, in the step's `sides`. An empty slot has code 0.
-"""
+Slot j of a word: bits 10 j .. 10 j + 4 a position, the next five the code. An empty slot has code 0.
 
-from numba import njit
+A window has 48 columns, three thirds of 16. Slots 0 and 1 look at the first two thirds, slot 2 at the first and the
+last, so that a look-up takes one permutation and yet lanes may be 48 columns apart: at densities of 25, 9 and 4 % 86,
+65 and 45 % of the slots are filled, where windows of 32 columns give 84, 61 and 39 %. Wider ones, of 64 columns that
+every slot looks at, are filled to 92, 77 and 56 % and take one and a half times as long a step.
+
+Steps come section by section: those of all slices whose windows begin in the first `section` columns, slice by slice,
+then the next section's, so that the part of x that they read stays in the first cache. Part p * slices + s are the
+steps of slice s in section p.
+"""
 
 SLOTS = 3
 SLOT_BITS = 10
-SPARE = 2  # bits of a word beside its slots
+THIRD = 16  # columns
+WIDTH = 3 * THIRD
 MAX_CODEBOOK = 32
-HIGH_BITS = (0, 1, 2)
-MAX_COLS = 2**23  # beyond, windows of 128 columns could begin only further apart than that
-
+MAX_SECTION = 5120  # columns, 20 KB of x
+MAX_COLS = 2**21  # beyond, windows could begin only further apart than the two thirds that slot 0 looks at
 
 
 def coarse_bits(cols: int) -> int:
@@ -22,12 +26,11 @@ def coarse_bits(cols: int) -> int:
     return max(0, (cols - 1).bit_length() - 16)
 
 
-def is_wide_enough(high_bits: int, cols: int) -> bool:
-    """Whether every column lies in the window of 32 << high_bits that its multiple of 2^coarse_bits begins."""
-    return 32 << high_bits >= 1 << coarse_bits(cols)
+def section_columns(cols: int) -> int:
+    """Columns of a section: about as many in each, at most MAX_SECTION, at least 1."""
+    return max(1, -(-cols // section_count(cols, MAX_SECTION)))
 
 
-@njit(cache=True, nogil=True)
-def side_width(high_bits):
-    """uint16 numbers that a step has beside its words: 1, 2 or 5 for high_bits 0, 1, 2."""
-    return 1 + max(0, SLOTS * high_bits - SPARE)
+def section_count(cols: int, section: int) -> int:
+    """Sections of `section` columns; 1 of none."""
+    return max(1, -(-cols // section))

@@ -1,57 +1,66 @@
 """Kept weights into the steps of the window form.
 
-Greedy: a window begins at the first column that any of the 16 lanes still has to serve, and each lane takes up to three
-of its next weights that lie in it. Lanes with more weights there than slots hold the window back, the others leave
-slots empty: at a density of 9 % windows of 32, 64 and 128 columns are filled to 61, 77 and 87 %.
+Greedy: a window begins at the first column that any of the 16 lanes still has to serve, and each lane takes as many of
+its weights there as its slots reach, the first ones first. It may leave out a third weight of the middle and take one
+of the last third: `taken` says which are done.
 """
 
 import numpy as np
 from numba import njit
 
 from .simd import LANES
-from .window_layout import SLOT_BITS, SLOTS, SPARE
+from .window_layout import SLOT_BITS, SLOTS, THIRD
 
 _NONE = 2**31 - 1
 
 
 @njit(cache=True, nogil=True)
-def count_steps(columns, row_bounds, order, slots, high_bits, coarse, counts, first, last):
-    """counts[s] = steps of the slices first <= s < last, of `slots` slots and windows of 32 << high_bits columns."""
-    width = 32 << high_bits
+def count_steps(columns, row_bounds, order, coarse, section, taken, counts, first, last):
+    """counts[p * slices + s] += steps of section p, of `section` columns, of the slices first <= s < last.
+
+    taken: bool (nnz,), False at first, True afterwards.
+    """
+    slices = -(-order.size // LANES)
     heads, ends = np.empty(LANES, np.int64), np.empty(LANES, np.int64)
+    chosen = np.empty(SLOTS, np.int64)
     for s in range(first, last):
         lanes = open_slice(row_bounds, order, s, heads, ends)
-        steps = 0
         while True:
             start = next_start(columns, heads, ends, lanes, coarse)
             if start < 0:
                 break
-            steps += 1
+            counts[start // section * slices + s] += 1
             for lane in range(lanes):
-                for _ in range(slots):
-                    if heads[lane] < ends[lane] and columns[heads[lane]] < start + width:
-                        heads[lane] += 1
-        counts[s] = steps
+                heads[lane] = _choose(columns, taken, heads[lane], ends[lane], start, chosen)
 
 
 @njit(cache=True, nogil=True)
-def fill_steps(columns, codes, row_bounds, order, high_bits, coarse, bounds, words, sides, first, last):
-    """Write the steps of the slices first <= s < last: words (steps, 16) uint32, sides (steps, 1, 2 or 5) uint16."""
-    width = 32 << high_bits
+def fill_steps(columns, codes, row_bounds, order, coarse, section, taken, bounds, words, starts, first, last):
+    """Write the steps of the slices first <= s < last: words (steps, 16) uint32, starts (steps,) uint16.
+
+    bounds: int64 (sections * slices + 1,) of steps. taken: as in count_steps.
+    """
+    slices, step = -(-order.size // LANES), 0
     heads, ends = np.empty(LANES, np.int64), np.empty(LANES, np.int64)
+    chosen = np.empty(SLOTS, np.int64)
     for s in range(first, last):
-        lanes = open_slice(row_bounds, order, s, heads, ends)
-        for step in range(bounds[s], bounds[s + 1]):
+        lanes, current = open_slice(row_bounds, order, s, heads, ends), -1
+        while True:
             start = next_start(columns, heads, ends, lanes, coarse)
+            if start < 0:
+                break
+            step = step + 1 if start // section == current else bounds[start // section * slices + s]
+            current = start // section
             words[step] = 0
-            sides[step] = 0
-            sides[step, 0] = start >> coarse
+            starts[step] = start >> coarse
             for lane in range(lanes):
+                heads[lane] = _choose(columns, taken, heads[lane], ends[lane], start, chosen)
                 for slot in range(SLOTS):
-                    head = heads[lane]
-                    if head < ends[lane] and columns[head] < start + width:
-                        _put(words, sides, step, lane, slot, columns[head] - start, codes[head], high_bits)
-                        heads[lane] = head + 1
+                    if chosen[slot] >= 0:
+                        position = columns[chosen[slot]] - start
+                        position -= THIRD * (position >= 2 * THIRD)
+                        field = np.uint32(position | codes[chosen[slot]] << 5)
+                        words[step, lane] |= field << np.uint32(SLOT_BITS * slot)
 
 
 @njit(cache=True, nogil=True)
@@ -75,12 +84,27 @@ def next_start(columns, heads, ends, lanes, coarse):
 
 
 @njit(cache=True, nogil=True)
-def _put(words, sides, step, lane, slot, position, code, high_bits):
-    words[step, lane] |= np.uint32((position & 31) | code << 5) << np.uint32(SLOT_BITS * slot)
-    for bit in range(high_bits):
-        if (position >> (5 + bit)) & 1:
-            place = high_bits * slot + bit
-            if place < SPARE:
-                words[step, lane] |= np.uint32(1) << np.uint32(SLOTS * SLOT_BITS + place)
-            else:
-                sides[step, 1 + place - SPARE] |= np.uint16(1 << lane)
+def _choose(columns, taken, head, end, start, chosen):
+    # chosen[slot] = the entry that the slot of a lane serves, or -1; the lane's first entry that is not taken then.
+    chosen[:] = -1
+    number = middle = 0
+    for entry in range(head, end):
+        third = (columns[entry] - start) // THIRD
+        if third > 2 or number == SLOTS:
+            break
+        if taken[entry] or third == 1 and middle == 2:
+            continue
+        taken[entry] = True
+        if third == 2:
+            chosen[2] = entry
+            break
+        if third == 1 and number == 2:
+            chosen[2] = chosen[0]  # of the first third, as entries come in order of their columns and middle < 2
+            chosen[0] = entry
+        else:
+            chosen[number] = entry
+        middle += third
+        number += 1
+    while head < end and taken[head]:
+        head += 1
+    return head

@@ -3,46 +3,34 @@
 import numpy as np
 from numba import njit
 
-from .rows import finish_slice
+from .rows import finish_rows
 from .simd import LANES
-from .window_layout import SLOT_BITS, SLOTS, SPARE
+from .window_layout import SLOT_BITS, SLOTS, THIRD
 
 
 @njit(cache=True, nogil=True)
-def run_plain(words, sides, bounds, order, codebook, coarse, high_bits, x, bias, relu, out, first, last):
+def run_plain(words, starts, bounds, order, codebook, coarse, x, bias, relu, out, first, last):
     """As window_kernel.run_vectors."""
-    sums = np.empty(LANES, np.float32)
+    slices = -(-order.size // LANES)
     for i in range(x.shape[0]):
-        for s in range(first, last):
-            add_slice(words, sides, bounds[s], bounds[s + 1], codebook, coarse, high_bits, x[i], sums)
-            finish_slice(sums, order, s, bias, relu, out[i])
+        sums = np.zeros((last - first, LANES), np.float32)
+        for section in range((bounds.size - 1) // slices):
+            for s in range(first, last):
+                part = section * slices + s
+                add_part(words, starts, bounds[part], bounds[part + 1], codebook, coarse, x[i], sums[s - first])
+        finish_rows(sums, order, first, bias, relu, out[i])
 
 
 @njit(cache=True, nogil=True)
-def add_slice(words, sides, begin, end, codebook, coarse, high_bits, x, sums):
-    """sums[lane] = the kept weights of the steps begin <= step < end times their inputs; empty slots are left out."""
-    sums[:] = 0
+def add_part(words, starts, begin, end, codebook, coarse, x, sums):
+    """sums[lane] += the kept weights of the steps begin <= step < end times their inputs; empty slots are left out."""
     for step in range(begin, end):
-        start = np.int64(sides[step, 0]) << coarse
+        start = np.int64(starts[step]) << coarse
         for lane in range(LANES):
             word = words[step, lane]
             for slot in range(SLOTS):
                 field = np.int64(word >> np.uint32(SLOT_BITS * slot))
-                code = (field >> 5) & 31
+                code, position = (field >> 5) & 31, field & 31
                 if code:
-                    place = start + (field & 31) + _high(word, sides, step, lane, slot, high_bits)
-                    sums[lane] += codebook[code] * x[place]
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _high(word, sides, step, lane, slot, high_bits):
-    # The position's bits 5 and up.
-    high = 0
-    for bit in range(high_bits):
-        number = high_bits * slot + bit
-        if number < SPARE:
-            value = np.int64(word >> np.uint32(SLOTS * SLOT_BITS + number)) & 1
-        else:
-            value = (np.int64(sides[step, 1 + number - SPARE]) >> lane) & 1
-        high |= value << (5 + bit)
-    return high
+                    beyond = THIRD if slot == 2 and position >= THIRD else 0  # the last third, not the middle one
+                    sums[lane] += codebook[code] * x[start + position + beyond]
