@@ -48,3 +48,11 @@ def bound(x, weight, geometry):
         of_weights = plain_convolution(np.abs(image)[None] + step, ones, geometry)[0] * (scales / 2)[:, None, None]
         found.append(of_pixels + of_weights)
     return np.array(found)
+
+
+def maxima(planes, kernel, pad, size):
+    """The maxima float32 (n, c, *size) over kernel x kernel pixels, 2 apart, of planes (n, c, h, w)."""
+    down, across = (max(0, 2 * many + kernel - pixels) for many, pixels in zip(size, planes.shape[2:]))
+    padded = np.pad(planes, ((0, 0), (0, 0), (pad, down), (pad, across)), constant_values=-np.inf)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (kernel, kernel), (2, 3))
+    return windows[:, :, :2 * size[0]:2, :2 * size[1]:2].max(axis=(4, 5))

@@ -191,13 +191,23 @@ class TestForce:
         assert checked_force("window", ["a"]) == {"*": "window"}
         assert checked_force(None, []) == {}
 
+    def test_a_pattern_whose_layers_have_no_such_form(self):
+        forms = {"a.weight": ["dense", "direct"], "b.weight": ["dense", "sliced"]}
+        assert checked_force({"*.weight": "direct", "b": "sliced"}, forms) == {"*.weight": "direct", "b": "sliced"}
+        assert checked_force("window", forms) == {"*": "window"}  # layers of another kind go on
+        with pytest.raises(ValueError, match=r"^force: no layer that 'b\*' matches may run in the form 'direct': b.weight "
+                                             "in dense or sliced$"):
+            checked_force({"b*": "direct"}, forms)
+
     def test_errors(self, cache):
         with pytest.raises(ValueError, match="force: no form is named 'fast', expected one of dense, direct, panels, "
                                              "sliced, "
                                              "wide, window"):
             Chooser(force="fast", cache=cache, names=["a"])
-        with pytest.raises(ValueError, match=r"force: 'x\*' matches none of a, b"):
+        with pytest.raises(ValueError, match=r"force: 'x\*' matches none of a, b$"):
             Chooser(force={"x*": "dense"}, cache=cache, names=["a", "b"])
+        with pytest.raises(ValueError, match=r"force: 'x\*' matches none of 0, 1, 2, 3, 4, 5, 6, 7 and 12 more$"):
+            checked_force({"x*": "dense"}, list(map(str, range(20))))
         chooser = Chooser(force={"a": "window", "b.weight": "direct"}, cache=cache, names=["a.weight", "b.weight"])
         with pytest.raises(ValueError, match=r"force: a.weight does not fit the form 'window' \(CodedTensor\(64x96, "
                                              r"codebook of 200.*leave it out, or force another"):
@@ -279,6 +289,13 @@ class TestCache:
         ChoiceCache(tmp_path).put("k", "window", {})
         monkeypatch.setattr(choice_cache, "machine", lambda: {"cpu": "another"})
         assert ChoiceCache(tmp_path).get("k") is None
+
+    @pytest.mark.parametrize("name, value", [("CPU_NAME", "znver3"), ("CPU_FEATURES", "+sse4.2")])
+    def test_what_is_compiled_for_another_processor_is_another_machine(self, monkeypatch, name, value):
+        found = choice_cache.machine.__wrapped__
+        before = found()
+        monkeypatch.setattr(f"numba.core.config.{name}", value)
+        assert found() != before and value in found()["compiled_for"]
 
     def test_an_unwritable_folder_costs_a_measurement(self, tmp_path, timed):
         (tmp_path / "file").write_text("")

@@ -65,9 +65,9 @@ def test_the_range_is_that_of_what_is_read(name, monkeypatch):
     model = chain(*[(op, dict(attrs), inputs) for op, attrs, inputs in between], parts=parts)
     known, inside = [], Int8Conv.stages_between
 
-    def noting(self, x, bias, clip, out, threads, scratch, of=None):
+    def noting(self, x, bias, clip, out, threads, scratch, of=None, *window):
         known.append(of is not None)
-        return inside(self, x, bias, clip, out, threads, scratch, of)
+        return inside(self, x, bias, clip, out, threads, scratch, of, *window)
     monkeypatch.setattr(Int8Conv, "stages_between", noting)
     x = planes((2, 4, 8, 8), 3)
     x[1] *= 100

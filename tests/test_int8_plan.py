@@ -1,29 +1,45 @@
 """How an int8 convolution cuts its output into tiles."""
 
-import numpy as np
 import pytest
 from conv_cases import CASES
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gluon_dc.runtime import int8_plan
 from gluon_dc.runtime.forms import Geometry
-from gluon_dc.runtime.int8_plan import MAX_NBYTES, PANEL_NBYTES, plan_bytes
+from gluon_dc.runtime.int8_plan import MAX_NBYTES, NO_WINDOW, PANEL_NBYTES, Window, lies_by_row, plan_bytes, pooled_pays
 
 SAME = Geometry(pad=(1, 1))
 
 
+def shared(*arguments):
+    """The plan whose taps share a copy."""
+    return int8_plan._plan(*arguments, NO_WINDOW, is_own=False)
+
+
 def test_by_hand():
     # 3x3 over 13x13: one margin column a row serves both its neighbours, 14 positions; 13 * 14 - 1 in 12 registers.
-    plan = plan_bytes(SAME, (3, 3), (13, 13), 5, 8, 1, 1)
+    plan = shared(SAME, (3, 3), (13, 13), 5, 8, 1, 1)
     assert (plan.pitch, plan.positions, plan.registers, plan.tiles, plan.rows) == (14, 181, 12, 1, 0)
     assert (plan.reach, plan.copy_words, plan.copies, plan.margin) == (2 * 14 + 2, 224, 1, 1)
     taps = [4 * (14 * ky + kx) for ky in range(3) for kx in range(3)]
     assert plan.offsets.tolist() == taps + [4 * 224 + tap for tap in taps]
 
 
+def test_a_copy_for_each_tap_wastes_no_positions():
+    # 13 * 13 in 11 registers; a copy begins a column further left or right for each tap of a row.
+    plan = plan_bytes(SAME, (3, 3), (13, 13), 5, 8, 1, 1)
+    assert (plan.pitch, plan.positions, plan.registers, plan.tiles, plan.rows) == (13, 169, 11, 1, 0)
+    assert (plan.reach, plan.copy_words, plan.copies, plan.col_shifts.tolist()) == (2 * 13, 224, 3, [-1, 0, 1])
+    taps = [4 * (224 * kx + 13 * ky) for ky in range(3) for kx in range(3)]
+    assert plan.offsets.tolist() == taps + [4 * 3 * 224 + tap for tap in taps]
+    # Of many channels in small tiles that packing takes more.
+    assert plan_bytes(SAME, (3, 3), (28, 28), 4000, 8, 1, 1).copies == 1
+
+
 def test_whole_registers_a_row():
     plan = plan_bytes(SAME, (3, 3), (224, 224), 64, 64, 1, 1)
-    assert (plan.pitch, plan.rows, plan.registers) == (225, 6, 6 * 14) and plan.tiles == 38
+    assert (plan.pitch, plan.rows, plan.registers) == (225, 14, 14 * 14) and plan.tiles == 16
     assert 4 * 16 * plan.copy_words <= PANEL_NBYTES + 4 * 16 * 16
 
 
@@ -34,9 +50,37 @@ def test_a_pointwise_kernel_has_one_row():
 
 def test_phases_of_a_stride():
     # Taps 0 and 2 of a stride of 2 share a copy, one step apart.
-    plan = plan_bytes(Geometry(stride=(1, 2)), (1, 3), (1, 7), 2, 8, 1, 1)
+    plan = plan_bytes(Geometry(stride=(1, 2)), (1, 3), (1, 7), 4, 8, 1, 1)
     assert (plan.pitch, plan.positions, plan.col_shifts.tolist(), plan.copy_words) == (4, 3, [0, 1], 48)
     assert plan.offsets.tolist() == [0, 4 * 48, 4]
+
+
+def test_words_of_neighbours_by_hand():
+    # Seven taps of three channels are two words a row and channel, 2 positions apart: 42 keys in place of 49.
+    geometry = Geometry((2, 2), (3, 3))
+    plan = plan_bytes(geometry, (7, 7), (20, 20), 3, 8, 1, 1)
+    assert (plan.by_row, plan.words, plan.copies, plan.offsets.size) == (True, 3, 2, 3 * 7 * 2)
+    # Position p of a copy is column 2 * p - 3; the second word begins 4 columns on. 10 positions a row and 2 of margin.
+    assert (plan.pitch, plan.col_shifts.tolist(), plan.offsets[:2].tolist()) == (12, [-3], [0, 8])
+    assert lies_by_row(Geometry(), (5, 5), 1) and not lies_by_row(Geometry(), (3, 3), 3)
+    assert not lies_by_row(Geometry(stride=(1, 3)), (5, 5), 1) and not lies_by_row(Geometry(dilate=(1, 2)), (5, 5), 1)
+
+
+def test_pooled_tiles_by_hand():
+    # 2x2 of 224x224: whole rows of registers, two for each row of maxima.
+    plan = plan_bytes(SAME, (3, 3), (224, 224), 64, 64, 1, 1, Window(2, 0, 0, 112, 112))
+    assert (plan.pooled, plan.tiles, plan.rows, plan.registers) == (7, 16, 14, 14 * 14)
+    # 3x3 of 12x12, a pad of 1: seven rows of maxima of all 12, 13 positions a row, all in one run.
+    plan = plan_bytes(SAME, (3, 3), (12, 12), 4, 8, 1, 1, Window(3, 1, 1, 6, 6))
+    assert (plan.pooled, plan.tiles, plan.rows, plan.registers) == (6, 1, 0, -(-(11 * 13 + 12) // 16))
+
+
+def test_pooling_pays_where_no_rows_are_multiplied_twice():
+    assert pooled_pays(SAME, (3, 3), (224, 224), 64, 64, Window(2, 0, 0, 112, 112))
+    # Nor where a tile's sums would take too much.
+    assert not pooled_pays(SAME, (3, 3), (4, 10**6), 4, 8, Window(3, 0, 0, 2, 500_000))
+    # So many channels that a tile is six rows at most: most rows of a 3x3 window belong to two.
+    assert not pooled_pays(SAME, (3, 3), (56, 56), 2000, 64, Window(3, 0, 0, 28, 28))
 
 
 def needed(kernel, stride, dilate, pad, width):
@@ -55,7 +99,7 @@ def needed(kernel, stride, dilate, pad, width):
 def test_rows_are_wide_enough_and_no_wider_than_with_all_margins(kernel, stride, dilate, pad, width):
     if width + 2 * pad < dilate * (kernel - 1) + 1:
         return
-    plan = plan_bytes(Geometry((1, stride), (0, pad), (1, dilate)), (2, kernel), (3, width), 1, 8, 1, 1)
+    plan = shared(Geometry((1, stride), (0, pad), (1, dilate)), (2, kernel), (3, width), 4, 8, 1, 1)
     assert needed(kernel, stride, dilate, pad, width) <= plan.pitch <= width + 2 * pad
 
 
@@ -70,10 +114,11 @@ def test_tiles_hold_all_positions_and_copies_all_that_is_read(name, threads):
     else:
         assert 16 * plan.registers * plan.tiles >= plan.positions > 16 * plan.registers * (plan.tiles - 1)
         end = 16 * plan.registers + plan.reach
-    assert plan.copy_words >= end and plan.offsets.size == -(-shape[1] // 4) * np.prod(shape[2:])
+    words = -(-shape[3] // 4) * shape[1] if plan.by_row else -(-shape[1] // 4) * shape[3]
+    assert plan.copy_words >= end and plan.offsets.size == words * shape[2]
     within = plan.offsets // 4 % plan.copy_words
     assert plan.offsets.min() == 0 and within.max() <= plan.reach
-    assert plan.offsets.max() // 4 // plan.copy_words == plan.copies * -(-shape[1] // 4) - 1
+    assert plan.offsets.max() // 4 // plan.copy_words == plan.copies * plan.words - 1
     assert plan.row_words >= plan.margin + size[1]
 
 

@@ -66,9 +66,9 @@ def test_extremes_that_layers_note_are_those_that_would_be_found(monkeypatch):
     known = []
     inside = Int8Conv.stages_between
 
-    def noting(self, x, bias, clip, out, threads, scratch, of=None):
+    def noting(self, x, bias, clip, out, threads, scratch, of=None, *window):
         known.append(of is not None)
-        return inside(self, x, bias, clip, out, threads, scratch, of)
+        return inside(self, x, bias, clip, out, threads, scratch, of, *window)
     monkeypatch.setattr(Int8Conv, "stages_between", noting)
     session = dc.session(fire(), force="int8", precision="int8")
     assert known == [False, True, True, True, True]

@@ -47,6 +47,21 @@ def test_infinities():
     assert np.isinf(pooled(x, 1, (0, 0), (3, 38))).sum() == 9
 
 
+@pytest.mark.parametrize("stride", [1, 2])
+def test_nan_is_passed_over(stride):
+    rng = np.random.default_rng(0)
+    x = rng.choice(np.float32([np.nan, -np.inf, -1, 2, np.inf]), (3, 2, 20, 40), p=[0.5, 0.3, 0.1, 0.05, 0.05])
+    size = tuple((extent - 1) // stride + 1 for extent in x.shape[2:])
+    around = np.pad(np.where(x > kernels.LOWEST, x, kernels.LOWEST), ((0, 0), (0, 0), (1, 1), (1, 1)),
+                    constant_values=kernels.LOWEST)
+    windows = np.lib.stride_tricks.sliding_window_view(around, (3, 3), (2, 3))[:, :, ::stride, ::stride]
+    expected = windows.max((4, 5))
+    assert np.array_equal(pooled(x, stride, (1, 1), size), expected)
+    plain = np.empty_like(expected).reshape(6, *size)
+    kernels.max_pool(x.reshape(6, *x.shape[2:]), 3, 3, stride, stride, 1, 1, plain, 0, 6)
+    assert np.array_equal(plain.reshape(expected.shape), expected)
+
+
 def test_which_windows():
     assert pools_in_strips((3, 3), (2, 2)) and pools_in_strips((3, 3), (1, 1))
     assert not pools_in_strips((2, 2), (2, 2)) and not pools_in_strips((3, 3), (2, 1))

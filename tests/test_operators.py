@@ -1,5 +1,7 @@
 """Every operator of a session against NumPy by hand, and against MXNet on the same graph where that is installed."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -110,6 +112,9 @@ CASES = [
     ("transpose", (2, 3, 4), {}, []), ("transpose", (2, 3, 4), {"axes": "(1, 2, 0)"}, []),
     ("SwapAxis", (2, 3, 4), {"dim1": "0", "dim2": "2"}, []), ("Concat", (2, 3, 4), {"num_args": "2"}, [(2, 2, 4)]),
     ("Concat", (1, 3, 4), {"num_args": "3", "dim": "2"}, [(1, 3, 1), (1, 3, 2)]),
+    *[("Pad", (2, 3, 4, 5), {"mode": mode, "pad_width": "(0, 0, 0, 0, 3, 0, 0, 4)"}, [])
+      for mode in ("edge", "reflect")],
+    ("LeakyReLU", (2, 3, 4, 5), {"act_type": "prelu"}, [(3,)]), ("LeakyReLU", (2, 3), {"act_type": "prelu"}, [(3,)]),
     *[("Pad", (2, 3, 4, 5), {"mode": mode, "pad_width": "(0, 0, 0, 0, 1, 2, 3, 1)", "constant_value": "7"}, [])
       for mode in ("constant", "edge", "reflect")],
     ("slice", (4, 5), {"begin": "(1, None)", "end": "(3, -1)"}, []),
@@ -134,6 +139,43 @@ def test_as_mxnet_does_it(op, shape, attrs, others):
     expected = symbol.bind(mx.cpu(), {"data": mx.nd.array(x), **given}, aux_states=states).forward()[0].asnumpy()
     assert found.shape == expected.shape and found.dtype == np.float32
     np.testing.assert_allclose(found, expected, rtol=2e-5, atol=2e-6)
+
+
+@pytest.mark.parametrize("window", [{"kernel": "(3, 3)"}, {"kernel": "(3, 3)", "stride": "(2, 2)", "pad": "(1, 1)"},
+                                    {"kernel": "(2, 2)", "stride": "(2, 2)"}, {"kernel": "(5, 2)", "pad": "(1, 0)"},
+                                    {"kernel": "(1, 1)", "global_pool": "True"}])
+def test_maxima_of_infinities_and_nan_are_those_of_mxnet(window):
+    mx = pytest.importorskip("mxnet")
+    odd = np.float32([np.nan, -np.inf, np.inf, 3])
+    x = np.random.default_rng(2).choice(odd, (2, 6, 8, 6), p=[0.5, 0.4, 0.05, 0.05])
+    x[0, 0], x[0, 1], x[0, 2] = -np.inf, np.nan, 7
+    expected = mx.sym.Pooling(mx.sym.var("data"), pool_type="max", **window).bind(mx.cpu(), {"data": mx.nd.array(x)})
+    assert np.array_equal(run("Pooling", x, window)[0], expected.forward()[0].asnumpy())
+
+
+@pytest.mark.parametrize("op, attrs, others", [
+    *[("Activation", {"act_type": kind}, ()) for kind in ("relu", "sigmoid", "tanh", "softrelu", "softsign")],
+    *[("LeakyReLU", {"act_type": kind}, ()) for kind in ("leaky", "elu", "selu", "gelu")],
+    ("LeakyReLU", {"act_type": "prelu"}, ((16,),)), ("hard_sigmoid", {}, ()), ("softmax", {"axis": "1"}, ()),
+    ("log_softmax", {}, ()), ("broadcast_add", {}, ((1, 16, 1, 64),)), ("LRN", {"nsize": "5"}, ()),
+    ("transpose", {"axes": "(3, 2, 1, 0)"}, ()), ("mean", {"axis": "(1, 3)"}, ()),
+    ("_rdiv_scalar", {"scalar": "2"}, ()),
+    *[("Pad", {"mode": mode, "pad_width": "(0, 0, 0, 0, 1, 2, 3, 1)"}, ()) for mode in ("constant", "edge", "reflect")],
+    ("Pooling", {"kernel": "(3, 3)", "pool_type": "avg"}, ()), ("clip", {"a_min": "0", "a_max": "1"}, ())])
+def test_nothing_as_large_as_the_input_is_made_on_the_way(op, attrs, others):
+    # So that max_nbytes, which counts inputs, outputs and buffers of layers, bounds what a run takes.
+    x = np.random.default_rng(0).normal(size=(2, 16, 64, 64)).astype(np.float32)
+    parameters = {f"p{i}": np.ones(shape, np.float32) for i, shape in enumerate(others)}
+    text = graph_text(("null", "data", {}, []), *[("null", name, {}, []) for name in parameters],
+                      (op, "it", attrs, range(1 + len(others))))
+    net = dc.session(CompressedModel(parameters, text), measure=False)
+    result = net.run(x)
+    tracemalloc.start()
+    try:
+        net.run(x)
+        assert tracemalloc.get_traced_memory()[1] < result.nbytes + x.nbytes // 3
+    finally:
+        tracemalloc.stop()
 
 
 def test_every_operator_is_in_a_case():

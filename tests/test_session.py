@@ -131,6 +131,44 @@ class TestRuns:
         np.testing.assert_allclose(dc.session(model, measure=False).run(x), expected, rtol=1e-4, atol=1e-5)
 
 
+class TestOddNumbers:
+    # NumPy's warnings would be errors here.
+    pytestmark = pytest.mark.filterwarnings("error")
+
+    @pytest.mark.parametrize("form", ["dense", "sliced", "panels"])
+    def test_they_go_through_a_dense_net_without_a_word(self, form):
+        x = np.float32([[np.nan] * 6, [np.inf] * 6, [-np.inf] * 6, [3e38] * 6])
+        with np.errstate(all="ignore"):
+            expected = dense_reference(x)
+        net = dc.session(dense_model(), force={"0.weight": form}, measure=False)
+        found = net.run(x)
+        assert np.isnan(found[0]).all()
+        assert form != "dense" or np.array_equal(found[:3], expected[:3], equal_nan=True)
+        assert net.profile(x, 1)
+
+    @pytest.mark.parametrize("op, attrs", [
+        ("softsign", {}), ("sigmoid", {}), ("tanh", {}), ("softmax", {}), ("log_softmax", {}), ("hard_sigmoid", {}),
+        *[("LeakyReLU", {"act_type": kind}) for kind in ("leaky", "elu", "selu", "gelu")], ("sum", {"axis": "1"}),
+        ("mean", {"axis": "1"}), ("max", {"axis": "1"}), ("_mul_scalar", {"scalar": "10"}),
+        ("_rdiv_scalar", {"scalar": "0"}), ("Activation", {"act_type": "softrelu"}),
+        ("clip", {"a_min": "-1", "a_max": "1"}), ("LRN", {"nsize": "3"})])
+    def test_every_operator_keeps_quiet(self, op, attrs):
+        x = np.float32([np.nan, np.inf, -np.inf, 3e38, -3e38, 0, 1, -1]).reshape(1, 8, 1, 1)
+        text = graph_text(("null", "data", {}, []), (op, "it", attrs, [0]))
+        net = dc.session(CompressedModel({}, text), measure=False)
+        assert np.isnan(net.run(x)).any() or op == "clip"
+
+
+    def test_nor_do_threads_that_run_images_of_their_own(self, monkeypatch):
+        monkeypatch.setattr("gluon_dc.runtime.batch_plan._WORTH_THREADS", 0)
+        nodes = [("null", "data", {}, []), ("null", "w", {}, []),
+                 ("Convolution", "c", {"kernel": "(1, 1)", "num_filter": "2", "no_bias": "True"}, [0, 1]),
+                 ("softsign", "s", {}, [2]), ("softmax", "m", {"axis": "1"}, [3])]
+        net = dc.session(CompressedModel({"w": np.ones((2, 1, 1, 1), np.float32)}, graph_text(*nodes)), threads=2)
+        assert np.isnan(net.run(np.full((4, 1, 3, 3), np.inf, np.float32))).all()
+        assert len(net._last._heads) == 2
+
+
 class TestForms:
     @pytest.mark.parametrize("form", ["dense", "sliced", "window", "panels"])
     def test_a_forced_form_runs_and_shows(self, form):
@@ -139,6 +177,15 @@ class TestForms:
         np.testing.assert_allclose(net.run(x), dense_reference(x), rtol=1e-5, atol=1e-5)
         assert [row.form for row in net.layers] == [form, "dense"]
         assert f"0.weight  {'4x6':>6}" in net.table() and f"  {form}" in net.table()
+        assert net.table().endswith(
+            f"\ninputs of shape (3, 6): {net._last.nbytes:,} bytes of activations, buffers and results")
+
+    def test_parameters_of_a_file_are_as_writeable_as_others(self, tmp_path):
+        # Kernels are compiled for one kind of arrays; where forms are measured these are writeable.
+        dense_model().save(tmp_path / "net.gdc")
+        assert not dc.load(tmp_path / "net.gdc")["0.bias"].flags.writeable
+        net = dc.session(tmp_path / "net.gdc", measure=False)
+        assert net._weights.array("0.bias").flags.writeable
 
     def test_no_dense_weights_stay(self, tmp_path):
         weight = coded((256, 1024), density=0.05)
@@ -180,7 +227,9 @@ class TestBadInput:
         ([[1.0]], r"expected a float32 array of shape \(n, 6\), got list"),
         (np.zeros(6, np.float32),
          r"expected an input of shape \(n, 6\), got \(6,\); one image is a batch of one: x\[None\]"),
-        (np.zeros((0, 6), np.float32), r"expected an input of shape \(n, 6\), got \(0, 6\)"),
+        (np.zeros((0, 6), np.float32), r"expected an input of shape \(n, 6\), got \(0, 6\)$"),
+        (np.zeros((2, 1, 6), np.float32), r"expected an input of shape \(n, 6\), got \(2, 1, 6\)$"),
+        (np.zeros(7, np.float32), r"expected an input of shape \(n, 6\), got \(7,\)$"),
         (np.zeros((2, 7), np.float32), r"an input of shape \(2, 7\) does not go through the net, expected \(n, 6\) "
          r"\(graph: FullyConnected '0': expected a weight of shape \(4, 7\) for this input, got \(4, 6\)\)"),
     ])
@@ -194,7 +243,12 @@ class TestBadInput:
         ({"threads": 0}, "threads must be a whole number from 1 on, got 0"),
         ({"batch": True}, "batch must be a whole number from 1 on, got True"),
         ({"force": "fast"}, "force: no form is named 'fast', expected one of dense, direct, panels, sliced, wide, window"),
-        ({"force": {"2.weight": "dense"}}, "force: '2.weight' matches none of 0.weight, 0.bias, 1.weight"),
+        ({"force": {"2.weight": "dense"}}, "force: '2.weight' matches none of 0.weight, 1.weight$"),
+        ({"force": {"*.bias": "dense"}}, r"force: '\*.bias' matches none of 0.weight, 1.weight$"),
+        ({"force": {"*": "dense", "1*": "sliced"}},
+         r"force: no layer that '1\*' matches may run in the form 'sliced': 1.weight in dense$"),
+        ({"force": {"0": "direct"}}, "force: no layer that '0' matches may run in the form 'direct': 0.weight in sliced "
+                                     "or window or wide or panels or dense$"),
     ])
     def test_wrong_settings(self, settings, message):
         with pytest.raises(ValueError, match=message):
@@ -203,8 +257,23 @@ class TestBadInput:
     def test_inputs_that_are_too_large_are_refused_before_they_are_allocated(self):
         text = graph_text(("null", "data", {"__shape__": "(0, 3)"}, []),
                           ("Pad", "p", {"pad_width": "(0, 0, 0, 999999999)"}, [0]))
-        with pytest.raises(ValueError, match=r"an input of shape \(2, 3\) \(6 numbers\) makes activations of 8,"):
+        with pytest.raises(ValueError, match=r"an input of shape \(2, 3\) \(6 numbers\) makes activations and results "
+                                             r"of 16,000,000,144 bytes, at most 4,294,967,296 are allowed: run fewer"):
             dc.session(CompressedModel({}, text), batch=2)
+
+    def test_buffers_of_layers_count_too(self):
+        weight = coded((8, 16, 3, 3))
+        text = graph_text(("null", "data", {"__shape__": "(0, 16, 10, 10)"}, []), ("null", "w", {}, []),
+                          ("Convolution", "c", {"kernel": "(3, 3)", "num_filter": "8", "no_bias": "True"}, [0, 1]))
+        model = CompressedModel({"w": weight.decode()}, text)
+        net = dc.session(model)
+        values = 4 * (16 * 100 + 2 * 8 * 64)  # the result is copied
+        buffers = sum(buffer.nbytes for buffer in net._last._scratch._buffers.values())
+        assert net._last.nbytes == values + buffers > 2 * values
+        assert dc.session(model, max_nbytes=net._last.nbytes)._last.nbytes == net._last.nbytes
+        with pytest.raises(ValueError, match=f"^layers work in buffers of {buffers:,} bytes, beside the activations "
+                                             f"there is room for {buffers - 1:,}: run fewer inputs at a time, or raise"):
+            dc.session(model, max_nbytes=net._last.nbytes - 1)
 
     def test_a_missing_parameter_is_named(self):
         with pytest.raises(FormatError, match="2 variables are no tensors of the file: data, 0.bias"):
@@ -348,6 +417,15 @@ class TestMessages:
             net.run(np.ones((1, 3, 5, 5), np.float32))
         assert net.run(np.ones((1, 2, 5, 5), np.float32)).shape == (1, 4, 3, 3)
         assert "weights of " in repr(net)
+
+    def test_one_image_is_told_to_be_a_batch_of_one_where_that_is_what_it_lacks(self):
+        net = dc.session(self.open_model(), measure=False, input_shape=(2, 5, 5))
+        hint = "; one image is a batch of one: x[None]"
+        for shape, expected in (((2, 5, 5), hint), ((2, 7, 9), hint), ((3, 5, 5), ""), ((5, 5), ""),
+                                ((1, 2, 1, 5, 5), "")):
+            with pytest.raises(ValueError) as caught:
+                net.run(np.ones(shape, np.float32))
+            assert str(caught.value) == f"expected an input of shape (n, 2, 5, 5), got {shape}{expected}"
 
     def test_copies_are_refused_with_the_remedy(self):
         net = dc.session(dense_model(), measure=False)

@@ -151,6 +151,19 @@ class TestScratch:
         large = own("a", 101)
         assert large.size == 101 and own("a", 101) is not large
 
+    def test_what_was_made_counts_up_to_the_limit(self):
+        own = Scratch(limit=4 * (128 + 256))
+        own("a", 100)
+        own("a", 120)
+        assert own.nbytes == 4 * 128
+        with pytest.raises(ValueError, match=r"^layers work in buffers of 2,560 bytes, beside the activations there is "
+                                             "room for 1,536: run fewer inputs at a time, or raise max_nbytes$"):
+            own("b", 512)
+        own("a", 129)  # the first one is still in use by layers before
+        assert own.nbytes == 4 * (128 + 256)
+        with pytest.raises(ValueError, match="buffers of 1,540 bytes"):
+            own("a", 1, share=1)
+
     def test_each_thread_has_its_own(self):
         found = []
         thread = threading.Thread(target=lambda: found.append(own_scratch()("a", 10)))

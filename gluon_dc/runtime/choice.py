@@ -245,7 +245,8 @@ def batches(number: int) -> str:
 def checked_force(force, names, precision="float32") -> dict:
     """{pattern: name of a form}, of None, one name for all layers that have such a form, or such a dict.
 
-    names: of the weights. ValueError for a form that does not exist, or a pattern that matches no weight.
+    names: of the weights, or {name: names of the forms that it may run in}. ValueError for a form that does not exist,
+    a pattern that matches no weight, and with a dict of names one that matches only weights that have no such form.
     """
     known = sorted({*MATRIX_FORMS, *CONV_FORMS, *(INT8_FORMS if precision == "int8" else ())})
     force = {"*": force} if isinstance(force, str) else dict(force or {})
@@ -254,9 +255,19 @@ def checked_force(force, names, precision="float32") -> dict:
             raise ValueError(f"force: the form {wanted!r} is not exact, it takes precision='int8'")
         if wanted not in known:
             raise ValueError(f"force: no form is named {wanted!r}, expected one of {', '.join(known)}")
-        if not any(_matches(name, pattern) for name in names):
-            raise ValueError(f"force: {pattern!r} matches none of {', '.join(names)}")
+        found = [name for name in names if _matches(name, pattern)]
+        if not found and (names or pattern != "*"):
+            raise ValueError(f"force: {pattern!r} matches none of {some(names)}")
+        if pattern != "*" and isinstance(names, Mapping) and not any(wanted in names[name] for name in found):
+            possible = some([f"{name} in {' or '.join(names[name])}" for name in found], 4)
+            raise ValueError(f"force: no layer that {pattern!r} matches may run in the form {wanted!r}: {possible}")
     return force
+
+
+def some(texts, most=8) -> str:
+    """The first few, with commas, and how many more there are."""
+    texts = list(texts)
+    return ", ".join(texts[:most]) + (f" and {len(texts) - most} more" if len(texts) > most else "")
 
 
 def _matches(name, pattern):

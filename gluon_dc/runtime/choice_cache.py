@@ -87,11 +87,14 @@ def cache_folder() -> Path | None:
 
 @lru_cache(maxsize=1)
 def machine() -> dict:
-    """What a measurement holds for: processor, instruction path, and versions of all that computes."""
+    """What a measurement holds for: processor, instruction path, what numba is told to compile for, and versions of all
+    that computes."""
     from .. import __version__
     from .simd import HAS_AVX512
-    return {"cpu": _cpu_model(), "cores": os.cpu_count(), "avx512": HAS_AVX512, "gluon_dc": __version__,
-            "kernels": _kernels_digest(), "numba": numba.__version__, "numpy": np.__version__}
+    return {"cpu": _cpu_model(), "cores": os.cpu_count(), "avx512": HAS_AVX512,
+            "compiled_for": [numba.config.CPU_NAME or "host", numba.config.CPU_FEATURES or ""],
+            "gluon_dc": __version__, "kernels": _kernels_digest(), "numba": numba.__version__,
+            "numpy": np.__version__}
 
 
 def _cpu_model():

@@ -43,22 +43,26 @@ def multiply_strip(typing_context, kernel, stride, masked, place, weights, bias,
 
 @intrinsic(prefer_literal=True)
 def maximum_strip(typing_context, kernel, stride, masked, place):
-    """dest[y][c] = the maximum of a window of the source; else as `multiply_strip`. `missing` are LOWEST."""
+    """dest[y][c] = the maximum of a window of the source; else as `multiply_strip`.
+
+    `missing` are LOWEST, the least that comes out; NaN is passed over.
+    """
     if not all(isinstance(literal, types.IntegerLiteral) for literal in (kernel, stride, masked)):
         return None
     k, s, is_masked = (literal.literal_value for literal in (kernel, stride, masked))
 
     def generate(context, builder, signature, arguments):
-        def larger(a, b):
-            return builder.select(builder.fcmp_ordered(">=", a, b), a, b)
+        def larger(vector, most):
+            # One instruction; `most` where vector is NaN.
+            return builder.select(builder.fcmp_ordered(">", vector, most), vector, most)
 
         def along(pixels):
-            most = pixels[0]
-            for vector in pixels[1:]:
-                most = larger(most, vector)
+            most = constant(VECTOR, LOWEST)
+            for vector in pixels:
+                most = larger(vector, most)
             return most
         walk(builder, _strip(builder, k, s, is_masked, arguments[3]), constant(VECTOR, LOWEST), LOWEST, along,
-             lambda most, ky, row: larger(row, most), lambda row: row)
+             lambda most, ky, row: larger(most, row), lambda row: row)
         return context.get_dummy_value()
     return types.void(kernel, stride, masked, _PLACE), generate
 

@@ -9,8 +9,8 @@ import numpy as np
 from . import int8_code
 from .forms import ConvForm, Geometry, conv_output, run_once
 from .int8_kernel import convolve_plain, convolve_vectors, copy_words, find_extremes, prepare
-from .int8_packing import byte_weights
-from .int8_plan import BUNDLE, plan_bytes
+from .int8_packing import by_row, byte_weights
+from .int8_plan import BUNDLE, NO_WINDOW, lies_by_row, plan_bytes, pooled_pays
 from .simd import LANES, aligned
 from .tasks import Task, shared
 from .tile_plan import joined, worth_threads
@@ -44,7 +44,10 @@ class Int8Conv(ConvForm):
             raise ValueError("an int8 convolution's weight has shape (out, in / groups, kh, kw), none 0, `out` even in "
                              f"{geometry.groups} groups, and at most {MAX_KEYS:,} weights a filter, got {coded.shape}")
         groups = geometry.groups
-        found = byte_weights(coded.decode().reshape(groups, coded.shape[0] // groups, *coded.shape[1:]), BUNDLE)
+        weight = coded.decode().reshape(groups, coded.shape[0] // groups, *coded.shape[1:])
+        if lies_by_row(geometry, coded.shape[2:], coded.shape[1]):
+            weight = by_row(weight)
+        found = byte_weights(weight, BUNDLE)
         packed = aligned(found[0].shape, np.int8)
         packed[...] = found[0]
         for array in (packed, *found[1:]):
@@ -67,38 +70,44 @@ class Int8Conv(ConvForm):
     def stages(self, x, bias, relu, out, threads, scratch):
         return self.stages_between(x, bias, (0 if relu else -np.inf, np.inf), out, threads, scratch)[0]
 
-    def stages_between(self, x, bias, clip, out, threads, scratch, known=None):
+    def stages_between(self, x, bias, clip, out, threads, scratch, known=None, window=NO_WINDOW):
         """(stages, extremes of the output) of a convolution whose output is clipped to (low, high).
 
         known: the extremes of all layers that x comes from, as this function gives them: arrays int32 (n, 2, 16); None
-        where they must be found.
+        where they must be found. window: a `Window` whose maxima `out` takes in place of the convolution's output.
         """
         # Where the layers before had other images, theirs say nothing.
         is_known = bool(known) and all(len(array) == len(x) for array in known)
         find, extremes = _collect(known) if is_known else self._find(x, threads)
-        threads = worth_threads(self.plan(x.shape).cycles, threads)
-        plan, n, planes = self.plan(x.shape, threads), len(x), out
+        threads = worth_threads(self.plan(x.shape, 1, window).cycles, threads)
+        plan, n, planes = self.plan(x.shape, threads, window), len(x), out
         bytes_of = (np.empty(n, np.float32), np.empty(n, np.float32), np.empty((n, *self.sums.shape), np.float32),
                     np.empty((n, *self.sums.shape), np.int32))
         biases = np.zeros(self.sums.shape, np.float32)
         if bias is not None:
-            biases[:, :len(bias) // len(biases)] = bias.reshape(len(biases), -1)
-        if joined(self.geometry, tuple(self.shape[2:])):
+            biases[:, :len(bias) // len(biases)] = bias.reshape(len(biases), -1) + np.float32(0)  # none is -0.0
+        if joined(self.geometry, tuple(self.shape[2:])) and not plan.pooled:
             x, planes = (array.reshape(*array.shape[:2], 1, -1) for array in (x, out))
         count = plan.tiles * n * self.geometry.groups
         found = np.zeros((max(1, min(threads, count)), n, 2, LANES), np.int32)
         prepared = Task(prepare, (extremes, self.scales, self.sums, *bytes_of, found), 0, n)
-        # The last words packed reach beyond the last position, those read to be written beyond the last sum.
-        words = -(-self.shape[1] // 4) * plan.copies * plan.copy_words + LANES
+        # The last words packed reach beyond the last position, those read to be written or pooled beyond the last sum.
+        words = plan.words * plan.copies * plan.copy_words + LANES
         convolve = shared(convolve_vectors if int8_code.HAS_VNNI else convolve_plain, lambda share: (
             plan, x, planes, biases, tuple(map(np.float32, clip)), self.filters, *bytes_of,
             scratch("row", plan.row_words + LANES, share), scratch("buffer", words, share),
-            scratch("sums", BUNDLE * plan.registers * LANES + LANES, share), found[share]), count, threads)
+            scratch("sums", BUNDLE * plan.registers * LANES + 6 * LANES, share), found[share]), count, threads)
         return [*find, (prepared,), *convolve], list(found)
 
-    def plan(self, shape, threads=1):
+    def plan(self, shape, threads=1, window=NO_WINDOW):
         """The BytePlan for inputs of this shape."""
-        return _plan(self.shape, self.geometry, tuple(shape), threads)
+        return _plan(self.shape, self.geometry, tuple(shape), threads, window)
+
+    def pools(self, shape, window) -> bool:
+        """Whether to take a window's maxima here is less work, for inputs of this shape, than to take them later."""
+        filters, channels, *kernel = self.shape
+        return pooled_pays(self.geometry, tuple(kernel), tuple(shape[2:]), channels, filters // self.geometry.groups,
+                           window)
 
     @staticmethod
     def _find(x, threads):
@@ -109,9 +118,10 @@ class Int8Conv(ConvForm):
         return shared(find_extremes, lambda share: (rows, parts[share]), rows.shape[1], threads), parts
 
 
-def _plan(weight_shape, geometry, shape, threads):
+def _plan(weight_shape, geometry, shape, threads, window=NO_WINDOW):
     filters, channels, *kernel = weight_shape
-    return plan_bytes(geometry, tuple(kernel), shape[2:], channels, filters // geometry.groups, shape[0], threads)
+    return plan_bytes(geometry, tuple(kernel), shape[2:], channels, filters // geometry.groups, shape[0], threads,
+                      window)
 
 
 def _collect(known):

@@ -3,8 +3,9 @@
 import numpy as np
 from numba import njit
 
-from .int8_code import copy_extremes, multiply_bytes, word_extremes
+from .int8_code import ANY, RELU, SUMS, copy_extremes, multiply_bytes, word_extremes
 from .int8_packing import pack_bytes, quantization
+from .int8_pool_code import pool_row
 from .simd import LANES
 from .tile_kernel import address
 
@@ -46,20 +47,22 @@ def convolve_vectors(plan, x, out, bias, clip, weights, inverse, zero, factors, 
 
     weights int8 (groups, bundles, keys, 8, 4); bias float32 (groups, filters of whole bundles); clip: (low, high)
     float32; of each image inverse, zero (n,) float32, factors float32 and starts int32 (n, groups, filters of whole
-    bundles); extremes int32 (n, 2, 16): those of the output are put in. row, buffer, sums: scratch.
+    bundles); extremes int32 (n, 2, 16): those of the output are put in. row, buffer, sums: scratch, of the sums one
+    register before what is used. Where the plan has a window, `out` are its maxima.
     """
     groups, bundles, keys = weights.shape[:3]
     nothing = np.empty((2, LANES), np.int32)
     filters, plane = out.shape[1] // groups, 4 * out.shape[2] * out.shape[3]
+    finish = SUMS if plan.pooled else RELU if clip[0] == 0 and clip[1] == np.inf else ANY
     for item in range(begin, end):
-        image, group, first, count, strips, registers = _place(plan, out, groups, item)
-        _pack(plan, x, image, group, groups, first, count, inverse, zero, row, buffer)
+        image, group, first, count, strips, registers = _place(plan, groups, item)
+        _pack(plan, x, image, group, groups, first, count, strips, inverse, zero, row, buffer)
         dest = address(out) + (image * groups + group) * filters * plane
-        start = first // plan.pitch * out.shape[3] + first % plan.pitch
-        straight = plan.rows > 0 or plan.pitch == out.shape[3] and count == LANES * registers
+        start = first // plan.pitch * plan.across + first % plan.pitch
+        straight = not plan.pooled and (plan.rows > 0 or plan.pitch == plan.across and count == LANES * registers)
         for which in range(bundles):
             mine, many = min(8, filters - 8 * which), 32 * which
-            to, stride, found = address(sums), 64 * registers * strips, address(nothing)
+            to, stride, found = address(sums) + 4 * LANES, 64 * registers * strips, address(nothing)
             if straight and mine == 8:
                 to, stride, found = dest + 4 * start, plane, address(extremes[image])
             for strip in range(strips):
@@ -67,25 +70,44 @@ def convolve_vectors(plan, x, out, bias, clip, weights, inverse, zero, factors, 
                 while at < registers:
                     # Shares as even as can be: a single register at the end would be slow.
                     now = -(-(registers - at) // -(-(registers - at) // 3))
-                    _multiply(now, address(weights[group, which]), keys, address(plan.offsets),
-                              address(buffer) + 4 * strip * plan.pitch + 64 * at,
-                              address(starts[image, group]) + many, address(factors[image, group]) + many,
-                              address(bias[group]) + many, clip, to + 64 * (strip * registers + at), stride, found)
+                    _multiply(now, finish, (
+                        address(weights[group, which]), keys, address(plan.offsets),
+                        address(buffer) + 4 * strip * plan.pitch + 64 * at, address(starts[image, group]) + many,
+                        address(factors[image, group]) + many, address(bias[group]) + many,
+                        to + 64 * (strip * registers + at), stride, found), clip)
                     at += now
-            if not (straight and mine == 8):
-                _write(plan, to, mine, stride, first, count, start, out.shape[3], dest, plane,
-                       address(extremes[image]))
+            if plan.pooled:
+                some, made = slice(8 * which, 8 * which + mine), _made(plan, item % plan.tiles)
+                _pool(plan, to, mine, stride, first, made, made + plan.pooled, factors[image, group, some],
+                      bias[group, some], clip, dest, plane, address(extremes[image]))
+            elif not (straight and mine == 8):
+                _write(plan, to, mine, stride, first, count, start, dest, plane, address(extremes[image]))
             dest += 8 * plane
 
 
 @njit(cache=True, nogil=True)
-def _multiply(registers, weights, keys, offsets, x, starts, factors, bias, clip, to, stride, extremes):
-    if registers == 1:
-        multiply_bytes(1, 8, weights, keys, offsets, x, starts, factors, bias, clip, to, stride, extremes)
+def _multiply(registers, finish, places, clip):
+    # numba compiles the kernel once for each combination of literal numbers (no names).
+    if finish == SUMS:
+        if registers == 1:
+            multiply_bytes(1, 8, 2, places, clip)
+        elif registers == 2:
+            multiply_bytes(2, 8, 2, places, clip)
+        else:
+            multiply_bytes(3, 8, 2, places, clip)
+    elif finish == RELU:
+        if registers == 1:
+            multiply_bytes(1, 8, 1, places, clip)
+        elif registers == 2:
+            multiply_bytes(2, 8, 1, places, clip)
+        else:
+            multiply_bytes(3, 8, 1, places, clip)
+    elif registers == 1:
+        multiply_bytes(1, 8, 0, places, clip)
     elif registers == 2:
-        multiply_bytes(2, 8, weights, keys, offsets, x, starts, factors, bias, clip, to, stride, extremes)
+        multiply_bytes(2, 8, 0, places, clip)
     else:
-        multiply_bytes(3, 8, weights, keys, offsets, x, starts, factors, bias, clip, to, stride, extremes)
+        multiply_bytes(3, 8, 0, places, clip)
 
 
 @njit(cache=True, nogil=True)
@@ -95,10 +117,10 @@ def convolve_plain(plan, x, out, bias, clip, weights, inverse, zero, factors, st
     groups, bundles, keys = weights.shape[:3]
     filters, plane, data = out.shape[1] // groups, 4 * out.shape[2] * out.shape[3], buffer.view(np.uint8)
     for item in range(begin, end):
-        image, group, first, count, strips, registers = _place(plan, out, groups, item)
-        _pack(plan, x, image, group, groups, first, count, inverse, zero, row, buffer)
+        image, group, first, count, strips, registers = _place(plan, groups, item)
+        _pack(plan, x, image, group, groups, first, count, strips, inverse, zero, row, buffer)
         dest = address(out) + (image * groups + group) * filters * plane
-        start = first // plan.pitch * out.shape[3] + first % plan.pitch
+        start = first // plan.pitch * plan.across + first % plan.pitch
         each = count // strips
         found = np.empty(each, np.int32)
         for filter in range(filters):
@@ -108,12 +130,21 @@ def convolve_plain(plan, x, out, bias, clip, weights, inverse, zero, factors, st
                 for key in range(keys):
                     _add(weights[group, filter // 8, key, filter % 8],
                          data[4 * strip * plan.pitch + plan.offsets[key]:], found)
+                if plan.pooled:
+                    at = LANES + strip * each
+                    sums[at:at + each].view(np.int32)[:] = found
+                    continue
                 for i in range(each):
                     value = np.float32(found[i]) * factor + shift
                     value = clip[0] if value < clip[0] else value
-                    sums[strip * each + i] = clip[1] if value > clip[1] else value
-            _write(plan, address(sums), 1, 0, first, count, start, out.shape[3], dest, plane,
-                   address(extremes[image]))
+                    sums[LANES + strip * each + i] = clip[1] if value > clip[1] else value
+            if plan.pooled:
+                some, made = slice(filter, filter + 1), _made(plan, item % plan.tiles)
+                _pool(plan, address(sums) + 4 * LANES, 1, 0, first, made, made + plan.pooled,
+                      factors[image, group, some], bias[group, some], clip, dest, plane, address(extremes[image]))
+            else:
+                _write(plan, address(sums) + 4 * LANES, 1, 0, first, count, start, dest, plane,
+                       address(extremes[image]))
             dest += plane
 
 
@@ -128,13 +159,21 @@ def _add(weights, words, sums):
 
 
 @njit(cache=True, nogil=True)
-def _place(plan, out, groups, item):
+def _place(plan, groups, item):
     # (image, group, first position, pixels or positions, strips of so many registers) of an item.
     image, group, tile = item // (groups * plan.tiles), item // plan.tiles % groups, item % plan.tiles
     # The last tile takes what is left or overlaps the one before.
+    if plan.pooled:
+        made = _made(plan, tile)
+        y = max(0, 2 * made - plan.window.above)
+        rows = min(plan.down, 2 * (made + plan.pooled - 1) - plan.window.above + plan.window.kernel) - y
+        if plan.rows:
+            return image, group, y * plan.pitch, rows * plan.across, rows, plan.across // LANES
+        count = (rows - 1) * plan.pitch + plan.across
+        return image, group, y * plan.pitch, count, 1, -(-count // LANES)
     if plan.rows:
-        y = min(tile * plan.rows, out.shape[2] - plan.rows)
-        return image, group, y * plan.pitch, plan.rows * out.shape[3], plan.rows, out.shape[3] // LANES
+        y = min(tile * plan.rows, plan.down - plan.rows)
+        return image, group, y * plan.pitch, plan.rows * plan.across, plan.rows, plan.across // LANES
     begun = tile * plan.registers
     registers = min(plan.registers, -(-plan.positions // LANES) - begun)
     first = max(0, min(LANES * begun, plan.positions - LANES * registers))
@@ -142,16 +181,23 @@ def _place(plan, out, groups, item):
 
 
 @njit(cache=True, nogil=True)
-def _pack(plan, x, image, group, groups, first, count, inverse, zero, row, buffer):
+def _made(plan, tile):
+    # The first row of maxima of a tile.
+    return min(tile * plan.pooled, plan.window.rows - plan.pooled)
+
+
+@njit(cache=True, nogil=True)
+def _pack(plan, x, image, group, groups, first, count, strips, inverse, zero, row, buffer):
     channels = x.shape[1] // groups
-    length = plan.rows * plan.pitch if plan.rows else -(-count // LANES) * LANES
+    length = strips * plan.pitch if plan.rows else -(-count // LANES) * LANES
     pack_bytes(plan, x, image, group * channels, channels, first, length + plan.reach, inverse[image], zero[image],
                address(row), address(buffer))
 
 
 @njit(cache=True, nogil=True)
-def _write(plan, sums, filters, stride, first, count, start, ow, dest, plane, extremes):
+def _write(plan, sums, filters, stride, first, count, start, dest, plane, extremes):
     # `count` sums of each filter to planes of the output, where those of a row's end that are no pixels are left out.
+    ow = plan.across
     pitch = ow if plan.rows else plan.pitch
     for _ in range(filters):
         source, to, left, at = sums, dest + 4 * start, first % plan.pitch, count
@@ -163,3 +209,21 @@ def _write(plan, sums, filters, stride, first, count, start, ow, dest, plane, ex
             source, to, at, left = source + 4 * step, to + 4 * (ow - left), at - step, 0
         sums += stride
         dest += plane
+
+
+@njit(cache=True, nogil=True)
+def _pool(plan, sums, filters, stride, first, begin, end, factors, biases, clip, dest, plane, extremes):
+    # Rows begin..end of the maxima of a tile's sums (int32): what follows a sum keeps the order of numbers.
+    window, pitch, top = plan.window, 4 * (plan.across if plan.rows else plan.pitch), first // plan.pitch
+    for y in range(begin, end):
+        # Rows inside of the plane; one of them stands for those outside.
+        low, high = max(0, 2 * y - window.above) - top, min(plan.down, 2 * y - window.above + window.kernel) - top
+        for i in range(filters):
+            one, last = sums + stride * i + low * pitch, sums + stride * i + (high - 1) * pitch
+            to = dest + plane * i + 4 * y * window.columns
+            if window.kernel == 2:
+                pool_row(2, (one, last), plan.across, window.left, window.columns, factors[i], biases[i], clip, to,
+                         extremes)
+            else:
+                pool_row(3, (one, min(one + pitch, last), last), plan.across, window.left, window.columns, factors[i],
+                         biases[i], clip, to, extremes)

@@ -3,7 +3,8 @@
 import numpy as np
 from numba import njit
 
-from .int8_code import byte_lanes, byte_vectors, fill_words
+from .int8_pack_code import byte_lanes, byte_row, byte_vectors, fill_words, spread_bytes
+from .int8_plan import TOGETHER
 from .simd import LANES
 from .tile_kernel import address
 from .tile_packing import copy_run
@@ -48,17 +49,20 @@ def pack_bytes(plan, x, image, channel, channels, first, length, inverse, zero, 
     h, w = x.shape[2], x.shape[3]
     plane, word = 4 * h * w, np.int32(np.uint32(zero) * np.uint32(0x01010101))
     source = address(x) + plane * (image * x.shape[1] + channel)
-    if plan.col_stride > 1:
+    if plan.by_row:
+        fill_words(word, plan.row_words, row)
+    elif plan.col_stride > 1 or plan.col_shifts.size > 1:
         fill_words(word, plan.margin, row)
         fill_words(word, plan.row_words - plan.margin - w - LANES, row + 4 * (plan.margin + w))
     y, left = first // plan.pitch, first % plan.pitch
-    for c in range(0, channels, 4):
-        some = min(4, channels - c)
+    together = 1 if plan.by_row else 4
+    for c in range(0, channels, together):
+        some = min(together, channels - c)
         for row_shift in plan.row_shifts:
             _pack_rows(plan, source, plane, some, h, w, y * plan.row_stride + row_shift, left, length, inverse, zero,
                        word, row, buffer)
             buffer += 4 * plan.copy_words * plan.col_shifts.size
-        source += 4 * plane
+        source += together * plane
 
 
 @njit(cache=True, nogil=True)
@@ -71,7 +75,10 @@ def _pack_rows(plan, source, plane, channels, h, w, y, left, length, inverse, ze
             for _ in range(plan.col_shifts.size):
                 fill_words(word, count, dest)
                 dest += 4 * plan.copy_words
-        elif plan.col_stride == 1:
+        elif plan.by_row:
+            byte_row(source + 4 * w * y, w, inverse, zero, row + plan.margin)
+            _spread(plan.col_stride, row + plan.margin + left * plan.col_stride + plan.col_shifts[0], count, dest)
+        elif plan.col_stride == 1 and plan.col_shifts.size == 1:
             _pack_run(source + 4 * w * y, plane, channels, w, left + plan.col_shifts[0], count, inverse, zero, dest)
         else:
             _pack_run(source + 4 * w * y, plane, channels, w, 0, w, inverse, zero, row + 4 * plan.margin)
@@ -95,6 +102,28 @@ def _pack_run(source, plane, channels, w, column, count, inverse, zero, dest):
     byte_vectors(source + 4 * (column + LANES * head), plane, inside - head, inverse, zero, dest + 4 * LANES * head)
     for i in range(LANES * max(head, inside), count, LANES):
         byte_lanes(source + 4 * (column + i), plane, channels, -column - i, w - column - i, inverse, zero, dest + 4 * i)
+
+
+@njit(cache=True, nogil=True)
+def _spread(stride, source, count, dest):
+    # numba compiles the kernel once for each literal number.
+    if stride == 1:
+        spread_bytes(1, source, count, dest)
+    elif stride == 2:
+        spread_bytes(2, source, count, dest)
+    else:
+        spread_bytes(4, source, count, dest)
+
+
+def by_row(weight):
+    """Filters (groups, filters, channels, kh, kw) as those of a plan whose words lie by row: (groups, filters, 4 *
+    channels, kh, words of a row)."""
+    groups, filters, channels, down, across = weight.shape
+    words = -(-across // TOGETHER)
+    found = np.zeros((groups, filters, channels, down, words * TOGETHER), weight.dtype)
+    found[..., :across] = weight
+    found = found.reshape(groups, filters, channels, down, words, TOGETHER).transpose(0, 1, 2, 5, 3, 4)
+    return np.ascontiguousarray(found).reshape(groups, filters, -1, down, words)
 
 
 def byte_weights(weight, bundle):

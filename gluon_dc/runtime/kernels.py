@@ -53,6 +53,16 @@ def gelu_flat(x, out, begin, end):
 
 
 @njit(cache=True, nogil=True)
+def leaky_planes(x, slopes, out, begin, end):
+    """out[p] = x[p] above 0, else slope * x[p]; x, out (planes, size); slopes (many,), that of p is p mod many."""
+    for plane in range(begin, end):
+        slope = slopes[plane % slopes.size]
+        for i in range(x.shape[1]):
+            value = x[plane, i]
+            out[plane, i] = value if value > 0 else slope * value
+
+
+@njit(cache=True, nogil=True)
 def bias_rows(bias, low, out, begin, end):
     """out[r] = max(low, out[r] + bias); out (rows, size), bias (size,)."""
     for row in range(begin, end):
@@ -78,11 +88,18 @@ def _span(stride, pad, tap, size, outputs):
     return first, max(first, min(outputs, last))
 
 
+@njit(cache=True, nogil=True, inline="always")
+def _larger(value, most):
+    # One instruction; `most` where value is NaN.
+    return value if value > most else most
+
+
 @njit(cache=True, nogil=True)
 def max_pool(x, kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, out, begin, end):
-    """Maximum over each window; x (planes, h, w), out (planes, oh, ow). An empty window gives the lowest float32.
+    """Maximum over each window; x (planes, h, w), out (planes, oh, ow).
 
-    Down the columns first, which goes over whole rows, then along what that leaves.
+    As in MXNet NaN is passed over, and the least that comes out is the lowest float32: of an empty window, of nothing
+    but NaN, of -inf. Down the columns first, which goes over whole rows, then along what that leaves.
     """
     height, width = x.shape[1], x.shape[2]
     outputs = out.shape[2]
@@ -98,12 +115,11 @@ def max_pool(x, kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, out, begin
             else:
                 row = x[plane, first]
                 for j in range(width):  # a loop is faster than an assignment of a slice
-                    inside[j] = row[j]
+                    inside[j] = _larger(row[j], LOWEST)
             for y in range(first + 1, last):
                 row = x[plane, y]
                 for j in range(width):
-                    value = row[j]
-                    inside[j] = inside[j] if inside[j] >= value else value
+                    inside[j] = _larger(row[j], inside[j])
             if kernel_w == 3 and stride_w == 2:
                 _max_of_threes(column, out[plane, i])
             else:
@@ -134,10 +150,9 @@ def max_pool_twos(x, out, begin, end):
     for plane in range(begin, end):
         for i in range(out.shape[1]):
             for j in range(out.shape[2]):
-                a, b = x[plane, 2 * i, 2 * j], x[plane, 2 * i, 2 * j + 1]
-                c, d = x[plane, 2 * i + 1, 2 * j], x[plane, 2 * i + 1, 2 * j + 1]
-                upper, lower = a if a >= b else b, c if c >= d else d
-                out[plane, i, j] = upper if upper >= lower else lower
+                upper = _larger(x[plane, 2 * i, 2 * j], _larger(x[plane, 2 * i, 2 * j + 1], LOWEST))
+                lower = _larger(x[plane, 2 * i + 1, 2 * j], _larger(x[plane, 2 * i + 1, 2 * j + 1], LOWEST))
+                out[plane, i, j] = _larger(upper, lower)
 
 
 @njit(cache=True, nogil=True)

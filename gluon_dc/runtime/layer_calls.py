@@ -4,8 +4,10 @@ import math
 from dataclasses import dataclass
 
 from .arguments import weight_axes
+from .attributes import integers
 from .choice import Choice
-from .forms import Geometry
+from .forms import Geometry, conv_work
+from .int8_pooling import PooledStep
 from .lowering import NO_CLIP
 from .operators import clip_stages, scale_stages
 
@@ -34,24 +36,26 @@ def bind_layer(step, x, output, weights, threads, scratch, extremes):
     extremes: `int8_extremes.Extremes` of the steps so far.
     """
     shape = weights.shapes[step.weight]
-    if _is_matrix(step, x, output, shape):
+    if is_matrix(step.node, x.shape, output.shape):
         x, made = x.reshape(-1, math.prod(shape[1:])), output.reshape(-1, shape[0])
-        prepared = weights.matrix(step.weight, len(x), step.scale, step.output)
+        prepared, work = weights.matrix(step.weight, len(x), step.scale, step.output), len(x) * math.prod(shape)
     else:
         geometry, made = Geometry(*weight_axes(step.node)), output
-        prepared = weights.convolution(step.weight, geometry, x.shape, step.scale, step.output)
-    row = LayerRow(step.weight, shape, prepared.density, prepared.name, prepared.form.nbytes,
-                   output.size * math.prod(shape[1:]), prepared.choice)
+        prepared = weights.convolution(step.weight, geometry, x.shape, step.scale, getattr(step, "user", step.output))
+        work = conv_work(shape, x.shape, geometry)
+    row = LayerRow(step.weight, shape, prepared.density, prepared.name, prepared.form.nbytes, work, prepared.choice)
     return _stages(step, prepared, x, made, weights, threads, scratch, extremes), row
 
 
-def _is_matrix(step, x, output, shape):
-    if step.op == "FullyConnected":
+def is_matrix(node, input_shape, output_shape) -> bool:
+    """Whether a Convolution or FullyConnected is a multiplication by a matrix."""
+    if node.op == "FullyConnected":
         return True
     # A convolution whose kernel covers its whole input, which a pooled one of 1x1 often is.
-    _, pad, dilate, groups = weight_axes(step.node)
-    return x.shape[2:] == shape[2:] and pad == (0, 0) and groups == 1 and output.shape[2:] == (1, 1) and (
-        dilate == (1, 1) or shape[2:] == (1, 1))
+    _, pad, dilate, groups = weight_axes(node)
+    kernel = integers(node, "kernel")
+    covers = tuple(input_shape[2:]) == kernel and tuple(output_shape[2:]) == (1, 1)
+    return covers and pad == (0, 0) and groups == 1 and (dilate == (1, 1) or kernel == (1, 1))
 
 
 def _stages(step, prepared, x, output, weights, threads, scratch, extremes):
@@ -66,7 +70,9 @@ def _stages(step, prepared, x, output, weights, threads, scratch, extremes):
         scale = None if prepared.scaled else step.scale
         return form.stages(x, bias, low == 0.0, output, threads, scratch, scale, high)
     if hasattr(form, "stages_between"):
-        stages, found = form.stages_between(x, bias, step.clip, output, threads, scratch, extremes.of(step.inputs[0]))
+        window = (step.window,) if isinstance(step, PooledStep) else ()
+        stages, found = form.stages_between(x, bias, step.clip, output, threads, scratch, extremes.of(step.inputs[0]),
+                                            *window)
         extremes.put(step.output, found)
         return stages
     relu = step.clip == _RELU

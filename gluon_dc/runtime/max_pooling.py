@@ -18,8 +18,8 @@ def pools_in_strips(kernel, stride) -> bool:
 def max_pool_strips(x, stride, pad, out, begin, end):
     """Maximum over each window of 3x3 of planes begin..end; x (n, c, h, w), out (n, c, oh, ow), at least one pixel each.
 
-    stride: 1 or 2; pad: (rows, columns) around x that count as the lowest float32, as does all beyond its end. Of a
-    window with NaN in it comes NaN or the maximum of some of the others.
+    stride: 1 or 2; pad: (rows, columns) around x that count as the lowest float32, as does all beyond its end. NaN and
+    infinities as in `kernels.max_pool`.
     """
     missing = np.full(x.shape[3], LOWEST, np.float32)
     for plane in range(begin, end):

@@ -1,7 +1,9 @@
 """Operators without weights: each turns a step and its arrays into stages (`tasks`) that fill the output.
 
 The arrays are C-contiguous float32 of the shapes that `infer_shapes` gave, and stay where they are: whoever made the
-plan writes the inputs before the stages run. A binder gives a function from the number of threads to stages.
+plan writes the inputs before the stages run. A binder gives a function from the number of threads to stages. Nothing
+makes an array as large as its input on the way. NaN and infinities go through; who runs stages silences NumPy's
+warnings.
 """
 
 import math
@@ -18,6 +20,7 @@ from .tasks import shared, stage_of
 
 # Elements below which a second thread costs more than it brings.
 ALONE = 2**17
+_PART = 2**13  # numbers that NumPy goes over at a time: with what it makes on the way they stay in the first cache
 
 
 def bind(step, inputs, output, threads) -> list[tuple]:
@@ -42,6 +45,16 @@ def _floats(*numbers):
 def _numpy(function):
     """Binder of an operator that NumPy does in one call: function(node, *inputs, output)."""
     return lambda step, inputs, output: _alone(function, step.node, *inputs, output)
+
+
+def _by_parts(function):
+    """Binder of an operator of each number by itself: function(node, x, output), of flat parts. Only of a part there
+    are arrays on the way: `max_nbytes` bounds what a run takes."""
+    def compute(node, x, output):
+        x, output = x.reshape(-1), output.reshape(-1)
+        for begin in range(0, x.size, _PART):
+            function(node, x[begin:begin + _PART], output[begin:begin + _PART])
+    return _numpy(compute)
 
 
 def clip_stages(x, clip, output):
@@ -83,8 +96,7 @@ def _multiply(step, inputs, output):
 
 def _binary(function):
     def compute(inputs, output):
-        with np.errstate(all="ignore"):
-            function(*inputs, out=output)
+        function(*inputs, out=output)
 
     def binder(step, inputs, output):
         computed = _alone(compute, inputs, output)
@@ -96,25 +108,21 @@ def _binary(function):
 
 
 def _scalar(function):
-    def compute(x, value, output):
-        with np.errstate(all="ignore"):
-            function(x, value, output)
-    return lambda step, inputs, output: _alone(compute, inputs[0], np.float32(number(step.node, "scalar")), output)
+    return lambda step, inputs, output: _alone(function, inputs[0], np.float32(number(step.node, "scalar")), output)
 
 
 def _activation(step, inputs, output):
     kind = step.node.attrs["act_type"]
     if kind == "relu":
         return clip_stages(inputs[0], (0, math.inf), output)
-    return _numpy(_ACTIVATIONS[kind])(step, inputs, output)
+    return _by_parts(_ACTIVATIONS[kind])(step, inputs, output)
 
 
 def _sigmoid(node, x, output):
-    with np.errstate(over="ignore"):
-        np.negative(x, out=output)
-        np.exp(output, out=output)
-        output += 1
-        np.reciprocal(output, out=output)
+    np.negative(x, out=output)
+    np.exp(output, out=output)
+    output += 1
+    np.reciprocal(output, out=output)
 
 
 def _softsign(node, x, output):
@@ -128,25 +136,27 @@ _ACTIVATIONS = {
 
 
 def _leaky(step, inputs, output):
-    if text(step.node, "act_type", "leaky") == "gelu":
-        return _shared(inputs[0].size, output.size, kernels.gelu_flat, inputs[0].reshape(-1), output.reshape(-1))
-    return _alone(_leaky_by_numpy, step.node, *inputs, output)
+    kind, x = text(step.node, "act_type", "leaky"), inputs[0]
+    if kind == "gelu":
+        return _shared(x.size, x.size, kernels.gelu_flat, x.reshape(-1), output.reshape(-1))
+    if kind == "elu":
+        return _by_parts(_elu)(step, inputs, output)
+    if kind == "selu":
+        return _by_parts(_selu)(step, inputs, output)
+    # prelu has a slope for each channel, axis 1, or one for all.
+    slopes = inputs[1].reshape(-1) if kind == "prelu" else np.array([number(step.node, "slope", 0.25)], np.float32)
+    planes = math.prod(x.shape[:max(1, min(2, x.ndim - (slopes.size == 1)))])
+    return _shared(x.size, planes, kernels.leaky_planes, x.reshape(planes, -1), slopes, output.reshape(planes, -1))
 
 
-def _leaky_by_numpy(node, x, *others):
-    *gamma, output = others
-    kind, slope = text(node, "act_type", "leaky"), np.float32(number(node, "slope", 0.25))
-    with np.errstate(over="ignore"):
-        if kind == "leaky":
-            low = slope * x
-        elif kind == "prelu":
-            low = gamma[0].reshape(1, -1, *[1] * (x.ndim - 2)) * x
-        elif kind == "elu":
-            low = slope * np.expm1(x)
-        else:  # selu
-            low = np.float32(1.0507009873554805 * 1.6732632423543772) * np.expm1(x)
-            x = np.float32(1.0507009873554805) * x
+def _elu(node, x, output):
+    low = np.float32(number(node, "slope", 0.25)) * np.expm1(x)
     np.copyto(output, np.where(x > 0, x, low))
+
+
+def _selu(node, x, output):
+    low = np.float32(1.0507009873554805 * 1.6732632423543772) * np.expm1(x)
+    np.copyto(output, np.where(x > 0, np.float32(1.0507009873554805) * x, low))
 
 
 def _hard_sigmoid(node, x, output):
@@ -194,13 +204,15 @@ def _lrn(step, inputs, output):
 
 def _softmax(node, x, output):
     axis = softmax_axis(node)
-    with np.errstate(all="ignore"):
-        np.subtract(x, x.max(axis, keepdims=True), out=output)
-        if node.op == "log_softmax":
-            output -= np.log(np.exp(output).sum(axis, keepdims=True))
-        else:
-            np.exp(output, out=output)
-            output /= output.sum(axis, keepdims=True)
+    most = x.max(axis, keepdims=True)
+    np.subtract(x, most, out=output)
+    np.exp(output, out=output)
+    total = output.sum(axis, keepdims=True)
+    if node.op == "log_softmax":  # once more from the beginning, in place of an array beside the output
+        np.subtract(x, most, out=output)
+        output -= np.log(total)
+    else:
+        output /= total
 
 
 def _concat(step, inputs, output):
@@ -216,9 +228,22 @@ def _concat(step, inputs, output):
 
 
 def _pad(node, x, output):
-    mode = text(node, "mode", "constant")
-    settings = {"constant_values": number(node, "constant_value", 0)} if mode == "constant" else {}
-    np.copyto(output, np.pad(x, pad_widths(node, x.shape), mode, **settings))
+    mode, widths = text(node, "mode", "constant"), pad_widths(node, x.shape)
+    if mode == "constant":
+        output.fill(number(node, "constant_value", 0))
+    output[tuple(slice(before, before + size) for (before, _), size in zip(widths, x.shape))] = x
+    for axis, (before, after) in enumerate(widths if mode != "constant" else ()):
+        # Along the axes before this one there are margins already, of the others only the middle counts.
+        _fill_margins(np.moveaxis(output, axis, 0), before, x.shape[axis], after, mode == "edge")
+
+
+def _fill_margins(output, before, size, after, is_edge):
+    end = before + size
+    if is_edge:
+        output[:before], output[end:] = output[before], output[end - 1]
+    else:  # nearest first, without the edge itself
+        output[:before] = output[before + 1:2 * before + 1][::-1]
+        output[end:] = output[end - 1 - after:end - 1][::-1]
 
 
 def _reduce(function):
@@ -234,7 +259,7 @@ _arithmetic = {"sub": _binary(np.subtract), "div": _binary(np.divide), "mul": _m
 
 _BINDERS = {
     "BatchNorm": _batch_norm, "Activation": _activation, "LeakyReLU": _leaky, "clip": _clip,
-    "hard_sigmoid": _numpy(_hard_sigmoid), "Pooling": _pooling, "_contrib_AdaptiveAvgPooling2D": _adaptive_pooling,
+    "hard_sigmoid": _by_parts(_hard_sigmoid), "Pooling": _pooling, "_contrib_AdaptiveAvgPooling2D": _adaptive_pooling,
     "LRN": _lrn, "softmax": _numpy(_softmax), "log_softmax": _numpy(_softmax), "Concat": _concat,
     "Pad": _numpy(_pad), "transpose": _transpose, "SwapAxis": _transpose, "slice": _slice, "slice_axis": _slice,
     "mean": _reduce(np.mean), "sum": _reduce(np.sum), "max": _reduce(np.amax),

@@ -7,11 +7,11 @@ import numpy as np
 
 from .arguments import weight_axes
 from .buffers import Layout
-from .graph import infer_shapes
 from .int8_extremes import Extremes
+from .int8_pooling import pooled_steps
 from .layer_calls import bind_layer
 from .lowering import LAYERS
-from .operations import check_operations, operations_of_step
+from .operations import operations_of_step
 from .operators import bind
 from .scratch import Scratch
 from .tasks import Program
@@ -21,27 +21,31 @@ _MOST_WORK = 2**28
 
 
 class Plan:
-    """Runs a net for inputs of one shape, by one thread at a time.
+    """Runs steps of a net for inputs of one shape, by one thread at a time.
 
-    graph: Graph. steps: as `lower` gives them. weights: Weights. shape: of the input. threads: that a run may use.
-    max_nbytes: most bytes that activations may take. max_operations: most for each input. Raises ValueError for shapes
-    that do not go through the net, and for more than that, before anything is allocated; as `Weights` for weights that
-    do not decode.
+    graph: Graph. steps: of those that `lower` gives. weights: Weights. shapes: of all nodes (`infer_shapes`). source:
+    the node that the steps begin with; results: nodes that they give. threads: that a run may use. max_nbytes: most
+    bytes that activations, buffers of layers and results may take; ValueError for more, before it is allocated; as
+    `Weights` for weights that do not decode.
     """
 
-    def __init__(self, graph, steps, weights, shape, threads, max_nbytes, max_operations):
-        data = graph.nodes[graph.data[0]]
-        shapes = infer_shapes(graph, weights.shapes, {data.name: shape})
-        check_operations(graph, shapes, shape[0], max_operations)
+    def __init__(self, graph, steps, weights, shapes, source, results, threads, max_nbytes):
         constants = [i for i, node in enumerate(graph.nodes) if node.op == "null" and i not in graph.data]
-        layout = Layout(steps, shapes, graph.data, graph.outputs, constants)
-        self.nbytes = layout.nbytes
-        _check_nbytes(self.nbytes + _margins(steps, shapes), shape, max_nbytes)
+        layout = Layout(steps, shapes, (source,), results, constants)
+        self.shape, self._activations_nbytes = tuple(shapes[source]), layout.nbytes + 4 * sum(
+            math.prod(shapes[i]) for i in results)
+        _check_nbytes(self._activations_nbytes + _margins(steps, shapes), self.shape, max_nbytes)
+        # Fewer activations, never more: the forms that pool are made once it is known that all is in bounds.
+        pooled, shapes = pooled_steps(steps, shapes, results, weights)
+        if pooled is not steps:
+            steps, layout = pooled, Layout(pooled, shapes, (source,), results, constants)
+            self._activations_nbytes = layout.nbytes + 4 * sum(math.prod(shapes[i]) for i in results)
         self._arrays = layout.allocate()
         self._weights, self._graph, self._threads = weights, graph, threads
         self._layout, self._shapes = layout, shapes
-        self._input = self._array(graph.data[0])
-        self.rows, self.names, self._stages, self._scratch = [], [], [], Scratch()
+        self.source = self._array(source)
+        self.rows, self.names, self._stages = [], [], []
+        self._scratch = Scratch(limit=max_nbytes - self._activations_nbytes)
         self._extremes = Extremes(steps, shapes)
         executed = [step for step in steps if not layout.is_alias(step)]
         for step in _with_progress(executed):
@@ -49,25 +53,36 @@ class Plan:
             self.names.append(step.weight or step.node.name)
         self._programs = [Program([stage for i in group for stage in self._stages[i]])
                           for group in _groups([operations_of_step(step, shapes) for step in executed])]
-        self._outputs = [self._array(i) for i in graph.outputs]
+        self.results = [self._array(i) for i in results]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all that a run works in: activations, buffers of layers, and the results that it gives."""
+        return self._activations_nbytes + self._scratch.nbytes
 
     def run(self, x) -> list[np.ndarray]:
-        """New arrays of the net's outputs for x."""
-        self._input[...] = x
-        for program in self._programs:
-            program()
-        return [output.copy() for output in self._outputs]
+        """New arrays of the results for x."""
+        self.source[...] = x
+        self.fill()
+        return [result.copy() for result in self.results]
+
+    def fill(self) -> None:
+        """Compute `results`, arrays, from what stands in `source`. NaN and infinities go through without a warning."""
+        with np.errstate(all="ignore"):  # of this thread alone
+            for program in self._programs:
+                program()
 
     def profile(self, x, rounds) -> list[float]:
         """Median seconds of each step, in the order of `names`."""
-        np.copyto(self._input, x)
+        self.source[...] = x
         programs = [Program(stages) for stages in self._stages]
         seconds = np.zeros((rounds, len(programs)))
-        for of_round in seconds:
-            for i, program in enumerate(programs):
-                begin = time.perf_counter()
-                program()
-                of_round[i] = time.perf_counter() - begin
+        with np.errstate(all="ignore"):
+            for of_round in seconds:
+                for i, program in enumerate(programs):
+                    begin = time.perf_counter()
+                    program()
+                    of_round[i] = time.perf_counter() - begin
         return np.median(seconds, axis=0).tolist()
 
     def _bound(self, step):
@@ -112,8 +127,9 @@ def _margins(steps, shapes):
 
 def _check_nbytes(nbytes, shape, max_nbytes):
     if nbytes > max_nbytes:
-        raise ValueError(f"an input of shape {shape} ({math.prod(shape):,} numbers) makes activations of {nbytes:,} "
-                         f"bytes, at most {max_nbytes:,} are allowed: run fewer at a time, or raise max_nbytes")
+        raise ValueError(f"an input of shape {shape} ({math.prod(shape):,} numbers) makes activations and results "
+                         f"of {nbytes:,} bytes, at most {max_nbytes:,} are allowed: run fewer at a time, or raise "
+                         "max_nbytes")
 
 
 def _with_progress(steps):

@@ -1,6 +1,5 @@
 """A compressed net that runs by itself: from the graph and the weights of a .gdc file, without MXNet."""
 
-import math
 import os
 import threading
 from collections import OrderedDict
@@ -10,19 +9,17 @@ import numpy as np
 from ..coding import CompressedModel, FormatError
 from ..coding.container import load
 from ..coding.context_tensor import decode_groups
-from .arguments import weight_axes
-from .attributes import flag, integers
+from .attributes import integers
+from .batch_plan import make_plan
+from .choice import checked_force
 from .compiling import compiling_shown
 from .graph import check_operators, infer_shapes, read_graph
+from .graph_layers import open_sizes, possible_forms
 from .lowering import lower
 from .operations import check_operations
-from .plan import Plan
 from .settings import MAX_NBYTES, MAX_OPERATIONS, Settings
 from .weights import Weights
 
-# Operators whose output has the channels of their first input.
-_KEEP_SIZES = ("BatchNorm", "Activation", "Dropout", "_copy", "BlockGrad", "Pooling", "_mul_scalar", "_plus_scalar",
-               "_minus_scalar", "_div_scalar", "clip")
 MAX_SHAPES = 4
 MAX_IDLE = 4
 
@@ -39,14 +36,15 @@ def session(model, threads=1, force=None, batch=1, input_shape=None, max_nbytes=
         That a run may use.
     force : str or dict, optional
         The form that layers run in, in place of the one chosen: one name ("dense", "sliced", "window", "panels",
-        "direct"), which layers of another kind ignore, or {pattern: name} over names of weights.
+        "direct"), which layers of another kind ignore, or {pattern: name} over names of weights, where each pattern
+        matches a layer that may run so.
     batch : int >= 1
         Inputs of a run, to choose forms for before the first one; any other number runs too.
     input_shape : tuple of int, optional
         Of one input, such as (3, 224, 224), where the graph does not say or for another. Without both the layers are
         prepared by the first run.
     max_nbytes : int
-        Most bytes that the activations of one run may take.
+        Most bytes that one run may work in: activations, buffers of layers, results.
     measure : bool
         Whether each layer's forms are timed, once, for the fastest (milliseconds a layer, remembered in the user's cache
         folder: ``runtime.choice_cache``); else forms are chosen by rule.
@@ -115,11 +113,13 @@ class Session:
         self._graph = read_graph(model.graph, model.tensors)
         check_operators(self._graph)
         self._check_data()
-        self._weights = Weights(model, data, settings.force, settings.threads, settings.measure,
-                                precision=settings.precision)
         self._plans, self._lock, self._last = OrderedDict(), threading.Lock(), None
         self.input_shape = settings.input_shape or self._noted_shape()
-        self._check_shapes(settings.batch)
+        shapes = self._check_shapes({name: tuple(tensor.shape) for name, tensor in model.items()})
+        checked_force(settings.force, possible_forms(self._graph, model, shapes, settings.precision),
+                      settings.precision)
+        self._weights = Weights(model, data, settings.force, settings.threads, settings.measure,
+                                precision=settings.precision)
         decode_groups(model.tensors, progress)  # on several threads
         self._steps = lower(self._graph, self._weights.array)
         if self.input_shape is None:
@@ -173,7 +173,10 @@ class Session:
         return () if self._last is None else tuple(self._last.rows)
 
     def table(self) -> str:
-        """Text: each layer, its form, its resident bytes beside dense float32, and microseconds of each form measured."""
+        """Text: each layer, its form, its resident bytes beside dense float32, microseconds of each form measured.
+
+        Of the last shape of inputs that was made ready, which it names.
+        """
         lines = [("layer", "weight", "kept", "form", "bytes", "of dense", "us of a call")]
         for row in self.layers:
             dense = 4 * int(np.prod(row.shape))
@@ -186,7 +189,8 @@ class Session:
         text.append(f"all weights resident: {self.weights_nbytes:,} bytes, {dense:,} as dense float32 "
                     f"({dense / max(1, self.weights_nbytes):.1f}x)")
         if self._last is not None:
-            text.append(f"activations: {self._last.nbytes:,} bytes")
+            text.append(f"inputs of shape {self._last.shape}: {self._last.nbytes:,} bytes of activations, buffers and "
+                        "results")
         return "\n".join(text)
 
     def _check_data(self):
@@ -195,13 +199,14 @@ class Session:
             raise FormatError(f"graph: a session runs nets with one input; {len(names)} variables are no tensors of "
                               f"the file: {', '.join(names[:8]) or 'none'}")
 
-    def _check_shapes(self, batch):
-        # Before anything is decoded, which takes seconds for a large net.
+    def _check_shapes(self, weight_shapes):
+        # Before anything is decoded, which takes seconds for a large net. Shapes of all nodes, or None where the
+        # input's is not known.
         if self.input_shape is None:
-            return
-        name = self._graph.nodes[self._graph.data[0]].name
+            return None
+        name, batch = self._graph.nodes[self._graph.data[0]].name, self._settings.batch
         try:
-            shapes = infer_shapes(self._graph, self._weights.shapes, {name: (batch, *self.input_shape)})
+            shapes = infer_shapes(self._graph, weight_shapes, {name: (batch, *self.input_shape)})
         except FormatError:
             raise
         except ValueError as error:
@@ -209,15 +214,18 @@ class Session:
                 raise FormatError(str(error)) from None  # the file contradicts itself
             raise ValueError(f"input_shape: {self.input_shape} does not go through the net ({error})") from None
         check_operations(self._graph, shapes, batch, self._settings.max_operations)
+        return shapes
 
     def _noted_shape(self):
         node = self._graph.nodes[self._graph.data[0]]
         shape = integers(node, "__shape__", None)
         return shape[1:] if shape is not None and len(shape) > 1 and min(shape[1:]) >= 1 else None
 
+    def _sizes(self):
+        return open_sizes(self._graph, self._weights.shapes) if self.input_shape is None else self.input_shape
+
     def _expected(self):
-        sizes = open_sizes(self._graph, self._weights.shapes) if self.input_shape is None else self.input_shape
-        return f"(n, {', '.join(map(str, sizes))})"
+        return f"(n, {', '.join(map(str, self._sizes()))})"
 
     def _checked(self, x):
         if not isinstance(x, np.ndarray) or x.dtype != np.float32:
@@ -225,8 +233,9 @@ class Session:
             raise ValueError(f"expected a float32 array of shape {self._expected()}, got {kind}: preprocess it, then "
                              "x.astype(np.float32)")
         if x.ndim < 2 or 0 in x.shape or self.input_shape is not None and x.ndim != 1 + len(self.input_shape):
-            raise ValueError(f"expected an input of shape {self._expected()}, got {x.shape}; one image is a batch of "
-                             "one: x[None]")
+            is_one = 0 not in x.shape and len(x.shape) == len(self._sizes()) and x.shape[0] == self._sizes()[0]
+            raise ValueError(f"expected an input of shape {self._expected()}, got {x.shape}"
+                             + "; one image is a batch of one: x[None]" * is_one)
         return x
 
     def _take(self, shape):
@@ -251,8 +260,8 @@ class Session:
         return plan
 
     def _made_plan(self, shape):
-        return Plan(self._graph, self._steps, self._weights, shape, self._settings.threads,
-                    self._settings.max_nbytes, self._settings.max_operations)
+        return make_plan(self._graph, self._steps, self._weights, shape, self._settings.threads,
+                         self._settings.max_nbytes, self._settings.max_operations)
 
     def _put_back(self, shape, plan):
         with self._lock:
@@ -262,22 +271,6 @@ class Session:
                 idle.append(plan)
             while len(self._plans) > MAX_SHAPES:
                 self._plans.popitem(last=False)
-
-
-def open_sizes(graph, weight_shapes) -> tuple:
-    """Sizes of an input without its batch, as text where they are open, by the layer that takes it."""
-    reached = set(graph.data)
-    for i, node in enumerate(graph.nodes):
-        if node.op == "null" or not reached.intersection(node.inputs[:1]):
-            continue
-        if node.op == "Convolution":
-            return weight_shapes[graph.nodes[node.inputs[1]].name][1] * weight_axes(node)[3], "h", "w"
-        if node.op == "FullyConnected":
-            rows, *columns = weight_shapes[graph.nodes[node.inputs[1]].name]
-            return (math.prod(columns),) if flag(node, "flatten", True) else ("...", math.prod(columns))
-        if node.op in _KEEP_SIZES:
-            reached.add(i)
-    return ("...",)
 
 
 def _justified(line, widths):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# Of the activations of one run: a VGG-16 takes 40 MB an image.
+# That one run works in: a VGG-16 takes 40 MB an image.
 MAX_NBYTES = 2**32
 # Of one input: fifty times those of the largest net of GluonCV's zoo for ImageNet.
 MAX_OPERATIONS = 10**12

@@ -75,7 +75,9 @@ class Weights:
         """A parameter as float32, decoded once and kept: biases and the like."""
         with self._lock:
             if name not in self._arrays:
-                self._arrays[name] = self._values(self._tensor(name))
+                found = self._values(self._tensor(name))
+                # Kernels are compiled for writeable arrays, and would be anew for those of a file.
+                self._arrays[name] = found if found.flags.writeable else found.copy()
             return self._arrays[name]
 
     def matrix(self, name, batch, scale=None, user=None) -> Prepared:
@@ -91,6 +93,11 @@ class Weights:
         what = _What(name, self._chooser.conv_forms, (geometry,), scale, user)
         return self._prepared(what, (about(shape[0]), *shape[2:]),
                               lambda coded: self._chooser.convolution(name, coded, geometry, shape))
+
+    @property
+    def in_bytes(self) -> bool:
+        """Whether convolutions may run in the form "int8"."""
+        return "int8" in self._chooser.conv_forms
 
     def release(self) -> None:
         """Let go of the model where its bytes are at hand."""

@@ -10,6 +10,7 @@ import math
 import tempfile
 import warnings
 import zlib
+from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from unittest.mock import patch
 
@@ -17,7 +18,7 @@ import numpy as np
 
 import gluon_dc as dc
 from gluon_dc.coding import CodedTensor, CompressedModel, FormatError, pack
-from gluon_dc.runtime import choice
+from gluon_dc.runtime import batch_plan, choice, operators, slices, tile_plan
 from gluon_dc.runtime.choice_cache import ChoiceCache
 from gluon_dc.runtime.forms import MATRIX_FORMS
 from gluon_dc.runtime.graph import infer_shapes, read_graph
@@ -50,7 +51,9 @@ def check_graph(data: bytes) -> None:
     if sum(map(math.prod, found)) > MAX_OPERATIONS:
         raise FormatError("too much to be tried here")
     x = np.random.default_rng(1).normal(size=input_shape).astype(np.float32)
-    results = _run_twice(model, x, ("dense", None)[zlib.crc32(data) % 2 if _has_codes(graph, shapes) else 1])
+    way = zlib.crc32(data)
+    with _settings(image_by_image=way & 2, meeting=way & 4):
+        results = _run_twice(model, x, "dense" if way & 1 and _has_codes(graph, shapes) else None, 2 if way & 4 else 1)
     expect([result.shape for result in results] == [found[i] for i in graph.outputs], "outputs of other shapes")
     _expect_close(results, evaluated(graph, found, arrays, x), evaluated(graph, found, arrays, x, 1e-6))
 
@@ -114,10 +117,23 @@ def parameter(shape):
     return pack(CodedTensor(codebook, codes.astype(np.uint8)), "fixed")
 
 
-def _run_twice(model, x, force):
+@contextmanager
+def _settings(image_by_image, meeting):
+    # As for nets that are too large for the cache; and for layers that are enough for several threads.
+    with ExitStack() as stack:
+        if image_by_image:
+            stack.enter_context(patch.object(batch_plan, "TOGETHER_NBYTES", 1))
+        if meeting:
+            for module, name in ((batch_plan, "_WORTH_THREADS"), (tile_plan, "ALONE_CYCLES"), (operators, "ALONE"),
+                                 (slices, "_LEAST_NS")):
+                stack.enter_context(patch.object(module, name, 0))
+        yield
+
+
+def _run_twice(model, x, force, threads):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        net = dc.session(model, force=force, measure=False, batch=len(x), input_shape=x.shape[1:],
+        net = dc.session(model, threads, force, measure=False, batch=len(x), input_shape=x.shape[1:],
                          max_nbytes=MAX_ACTIVATION_NBYTES, max_operations=MAX_OPERATIONS)
         first, _, again = net.run(x), net.run(x[::-1] + 1), net.run(x)
         expect(isinstance(net.table(), str) and isinstance(repr(net), str), "no text about it")
