@@ -33,11 +33,10 @@ if __name__ == "__main__":
 from conv_libraries import LIBRARIES, MAKERS, missing_libraries  # noqa: E402
 from conv_nets import NETS  # noqa: E402
 from conv_table import OURS, table  # noqa: E402
-from setting import check_least, run_child, setting_of, write_json  # noqa: E402
+from setting import check_least, run_child, setting_of, settle, write_json  # noqa: E402
 
 DEFAULT_NETS = ("SqueezeNet-1.0", "AlexNet", "VGG-16")
 TURN_SECONDS = 0.004  # of calls of each contender in a turn
-PAUSE_SECONDS = 0.02  # before a turn
 
 
 def main(argv=None):
@@ -234,8 +233,7 @@ def timed(calls, rounds, clock):
     seconds, many = [[] for _ in calls], [1] * len(calls)
     for turn in range(rounds + 1):
         for i, call in enumerate(calls):
-            # Threads of the one before still look for work, on processors that this one needs.
-            time.sleep(PAUSE_SECONDS)
+            settle()
             call()
             for _ in range(many[i]):
                 begin = clock()

@@ -3,8 +3,10 @@ import json
 import os
 import platform
 import subprocess
+import time
 
 THREAD_NAMES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+QUIET_SECONDS = 0.01  # of which no thread worked a tenth
 _SAID_WHY = (1, 2, 130)  # exit codes after a line on stderr
 
 
@@ -28,6 +30,16 @@ def run_child(command, threads):
         raise SystemExit(done.returncode)
     if done.returncode:
         raise ValueError(f"the measurement with {threads} thread(s) ended with exit code {done.returncode}")
+
+
+def settle():
+    """Wait until no thread of this process works, or for a second: those of other libraries look for work for a while
+    after a call (onnxruntime's for 35 ms), on processors that the next contender needs."""
+    for _ in range(100):
+        before = time.process_time()
+        time.sleep(QUIET_SECONDS)
+        if time.process_time() - before < QUIET_SECONDS / 10:
+            return
 
 
 def processor():

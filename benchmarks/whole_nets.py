@@ -25,15 +25,13 @@ from gluon_dc import ctrl_c  # noqa: E402
 if __name__ == "__main__":
     ctrl_c.end_at_once("whole_nets.py")
 
-from setting import check_least, run_child, setting_of, write_json  # noqa: E402
+from setting import check_least, run_child, setting_of, settle, write_json  # noqa: E402
 from whole_net_libraries import MAKERS, gluon_net, missing_packages, without_torch  # noqa: E402
 
 OURS, INEXACT = "ours, session", ("ours, int8", "MXNet int8")
 NETS = ("alexnet", "vgg16", "squeezenet1.0", "lenet-5")
 TOLERANCE = 1e-3
 LEAST_SECONDS = 0.02  # of calls of each contender in a turn
-# Before a turn: threads of the one before still look for work, on processors that the next one needs.
-PAUSE_SECONDS = 0.02
 
 
 def main(argv=None):
@@ -208,7 +206,7 @@ def timed(calls, rounds, clock=time.perf_counter):
     seconds = {name: [] for name in calls}
     for _ in range(rounds):
         for name, call in calls.items():
-            time.sleep(PAUSE_SECONDS)
+            settle()
             call()  # wakes threads and fills caches
             begun = clock()
             while True:

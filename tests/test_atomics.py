@@ -4,10 +4,11 @@ import os
 import threading
 
 import numpy as np
+import pytest
 from numba import njit
 
 from gluon_dc.runtime import atomics
-from gluon_dc.runtime.atomics import add, call_plain, exchange, get, pause, put, yield_address
+from gluon_dc.runtime.atomics import add, address_of, call_c, exchange, get, new_semaphore, pause, put
 
 
 @njit(nogil=True)
@@ -29,10 +30,15 @@ def _count(place, times):
                 break
 
 
+@njit(nogil=True)
+def _wait_and_add(wait, semaphore, place):
+    call_c(wait, semaphore)
+    add(place, 1)
+
+
 @njit
-def _call(address):
-    call_plain(address)
-    return True
+def _call(address, argument):
+    call_c(address, argument)
 
 
 def test_by_hand():
@@ -52,7 +58,23 @@ def test_threads_lose_no_count():
 
 
 def test_another_thread_may_have_the_core(monkeypatch):
-    assert _call(yield_address()) and _call(0)
-    assert yield_address() > 0 or not hasattr(os, "sched_yield")
+    found = address_of("sched_yield")
+    assert found > 0 or not hasattr(os, "sched_yield")
+    _call(found, 0)
+    _call(0, 0)
+    assert address_of("there_is_no_such_function") == 0
     monkeypatch.delattr(atomics.ctypes, "CDLL")
-    assert yield_address() == 0
+    assert address_of.__wrapped__("sched_yield") == 0 and new_semaphore() is None
+
+
+@pytest.mark.skipif(new_semaphore() is None, reason="no semaphores here")
+def test_a_thread_sleeps_until_it_is_woken():
+    words, semaphore = np.zeros(1, np.int64), new_semaphore()
+    thread = threading.Thread(target=_wait_and_add, args=(address_of("sem_wait"), semaphore.ctypes.data,
+                                                          words.ctypes.data))
+    thread.start()
+    thread.join(0.05)
+    assert thread.is_alive() and words[0] == 0
+    _call(address_of("sem_post"), semaphore.ctypes.data)
+    thread.join(20)
+    assert words[0] == 1

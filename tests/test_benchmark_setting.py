@@ -77,3 +77,15 @@ def test_ctrl_c_while_a_benchmark_imports_its_libraries(path):
     code = CODE.format(modules=["setting"], words=[str(path)])
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stderr) == (130, f"{path.name}: interrupted\n")
+
+
+def test_a_turn_begins_when_no_thread_works(monkeypatch):
+    clock = iter([0, 0.01, 0.01, 0.015, 0.015, 0.0151])  # processor time before and after each wait
+    waits = []
+    monkeypatch.setattr(NAMES["time"], "process_time", lambda: next(clock))
+    monkeypatch.setattr(NAMES["time"], "sleep", waits.append)
+    NAMES["settle"]()
+    assert waits == [0.01] * 3
+    monkeypatch.setattr(NAMES["time"], "process_time", lambda: len(waits))
+    NAMES["settle"]()
+    assert len(waits) == 3 + 100

@@ -7,14 +7,17 @@ the one that reads what they wrote.
 import ctypes
 import os
 import platform
+from functools import lru_cache
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from .simd import I32, I64
+from .simd import I32, I64, aligned
 
 _ALIGN = 8
+_SEMAPHORE_NBYTES = 128  # glibc's takes 32
 _PAUSES = {"x86_64": ("llvm.x86.sse2.pause", ()), "amd64": ("llvm.x86.sse2.pause", ()),
            "aarch64": ("llvm.aarch64.hint", (1,)), "arm64": ("llvm.aarch64.hint", (1,))}
 _PAUSE = _PAUSES.get(platform.machine().lower())
@@ -74,20 +77,33 @@ def pause(typing_context):
 
 
 @intrinsic
-def call_plain(typing_context, address):
-    """Calls a C function int f(void) at an address, and not where that is 0."""
+def call_c(typing_context, address, argument):
+    """Calls a C function int f(void *) at an address, and not where that is 0."""
     def generate(context, builder, signature, arguments):
-        address, = arguments
+        address, argument = arguments
         with builder.if_then(builder.icmp_signed("!=", address, ir.Constant(I64, 0))):
-            builder.call(builder.inttoptr(address, ir.FunctionType(I32, []).as_pointer()), [])
+            builder.call(builder.inttoptr(address, ir.FunctionType(I32, [I64]).as_pointer()), [argument])
         return context.get_dummy_value()
-    return types.void(types.int64), generate
+    return types.void(types.int64, types.int64), generate
 
 
-def yield_address() -> int:
-    """Address of the C function that lets another thread have the core; 0 where none is found."""
+@lru_cache
+def address_of(name: str) -> int:
+    """Address of a function of the system's C library, of the Windows kernel there; 0 where there is none such."""
     try:
-        function = ctypes.windll.kernel32.SwitchToThread if os.name == "nt" else ctypes.CDLL(None).sched_yield
-        return ctypes.cast(function, ctypes.c_void_p).value or 0
+        library = ctypes.windll.kernel32 if os.name == "nt" else ctypes.CDLL(None)
+        return ctypes.cast(getattr(library, name), ctypes.c_void_p).value or 0
     except (AttributeError, OSError, TypeError):
         return 0
+
+
+def new_semaphore() -> np.ndarray | None:
+    """Memory of a POSIX semaphore, of count 0, at a multiple of 64 bytes; None where there are none (macOS, Windows)."""
+    memory = aligned(_SEMAPHORE_NBYTES // 8, np.int64)
+    memory[:] = 0
+    try:
+        if ctypes.CDLL(None).sem_init(ctypes.c_void_p(memory.ctypes.data), 0, 0) == 0:
+            return memory
+    except (AttributeError, OSError, TypeError):
+        pass
+    return None

@@ -5,7 +5,8 @@ first that gets to it, and a stage begins when all tasks of the one before have 
 has not begun: programs that run at the same time share what workers there are, and one alone runs it all.
 
 A worker that has nothing to do listens for a fraction of a millisecond to its mailbox, a word that holds an address of
-work, and then sleeps in Python until it is woken.
+work, and then sleeps until it is woken: in compiled code too, as Python's lock would be taken when it wakes, by those
+who wait for it.
 """
 
 import atexit
@@ -17,15 +18,15 @@ import numpy as np
 from numba import njit
 
 from ..coding.threads import core_count
-from .atomics import add, call_plain, exchange, get, pause, put, yield_address
+from .atomics import add, address_of, call_c, exchange, get, new_semaphore, pause, put
 from .simd import aligned
 from .unboxed import call_at
 
-# What a mailbox holds, if no address of a job.
+# What a mailbox holds, if no address of a job. Behind it: whether to end, and the address of a semaphore, or 0.
 LISTENING, ASLEEP, BUSY = 0, 1, 2
-# Pauses, of 10 to 50 ns each: that a worker listens before it sleeps; that a waiting thread spins before it lets others
-# have the core, and from then on each time.
-_LISTENS, _SPINS, _SPINS_MORE = 20_000, 2_000, 50
+# Pauses, of 10 to 50 ns each: that a worker listens before it sleeps, longer where only Python can wake it; that a
+# waiting thread spins before it lets others have the core, and from then on each time.
+_LISTENS, _LISTENS_LONG, _SPINS, _SPINS_MORE = 20_000, 1_000_000, 2_000, 50
 _LINE = 8  # words
 _crews = {}
 
@@ -47,7 +48,7 @@ class Job:
             self._table[number, :len(stage)] = stage
             self._board[number, 1] = len(stage)
         self._head = np.array([self._table.ctypes.data, len(stages), self.width, self._board.ctypes.data, line, 0,
-                               yield_address()], np.int64)
+                               address_of("SwitchToThread" if os.name == "nt" else "sched_yield")], np.int64)
 
     def run(self) -> int:
         """Run all stages: -1, or stage * width + number of a task that raised something."""
@@ -55,7 +56,7 @@ class Job:
         workers = crew.take(self.width - 1)
         try:
             mailboxes = np.array([worker.address for worker in workers], np.int64)
-            return _lead(self._head.ctypes.data, mailboxes.ctypes.data, len(workers))
+            return _lead(self._head.ctypes.data, mailboxes.ctypes.data, len(workers), address_of("sem_post"))
         finally:
             crew.give_back(workers)
 
@@ -94,25 +95,36 @@ class _Crew:
 
 class _Worker:
     def __init__(self, number):
-        self._mailbox = aligned(2 * _LINE, np.int64)
-        self._mailbox[:] = LISTENING
+        self._mailbox, self._semaphore = aligned(2 * _LINE, np.int64), new_semaphore()
         self.address, self._number, self._wakes = self._mailbox.ctypes.data, number, SimpleQueue()
-        _serve(self.address, number)  # compiles it, here; nothing comes, and the mailbox is ASLEEP
+        self._mailbox[:3] = LISTENING, True, 0 if self._semaphore is None else self._semaphore.ctypes.data
+        self._serve_once()  # compiles it, here; and ends at once
+        self._mailbox[1] = False
         self._thread = threading.Thread(target=self._serve, name=f"gluon_dc-{number}", daemon=True)
         self._thread.start()
 
     def wake(self):
-        if self._mailbox[0] == ASLEEP:
+        """Where no semaphore does that."""
+        if self._semaphore is None and self._mailbox[0] == ASLEEP:
             self._mailbox[0] = LISTENING
-            self._wakes.put(True)
+            self._wakes.put(None)
 
     def close(self):
-        self._wakes.put(False)
+        self._mailbox[1] = True
+        if self._semaphore is None:
+            self._wakes.put(None)
+        else:
+            _post(self.address, address_of("sem_post"))
         self._thread.join(timeout=1)
 
     def _serve(self):
-        while self._wakes.get():
-            _serve(self.address, self._number)
+        self._serve_once()
+        while not self._mailbox[1]:
+            self._wakes.get()
+            self._serve_once()
+
+    def _serve_once(self):
+        _serve(self.address, self._number, address_of("sem_wait"))
 
 
 def _crew():
@@ -131,8 +143,8 @@ def _close():
 
 
 @njit(cache=True, nogil=True)
-def _lead(job, mailboxes, count):
-    # stage * width + number of a task that raised something, or -1.
+def _lead(job, mailboxes, count, post):
+    # stage * width + number of a task that raised something, or -1. post: address of sem_post.
     stages, board, line = get(job + 8), get(job + 24), get(job + 32)
     put(job + 40, 0)
     for stage in range(stages):
@@ -141,7 +153,9 @@ def _lead(job, mailboxes, count):
         for i in range(get(row + 8)):
             put(row + 16 + 8 * i, 0)
     for i in range(count):
-        exchange(get(mailboxes + 8 * i), LISTENING, job)
+        mailbox = get(mailboxes + 8 * i)
+        if not exchange(mailbox, LISTENING, job) and get(mailbox + 16) != 0 and exchange(mailbox, ASLEEP, job):
+            _post(mailbox, post)
     _work(job, 0)
     for i in range(count):
         mailbox = get(mailboxes + 8 * i)
@@ -154,20 +168,31 @@ def _lead(job, mailboxes, count):
 
 
 @njit(cache=True, nogil=True)
-def _serve(mailbox, number):
-    # Take what comes, until nothing has come for a while.
-    spins = 0
-    while True:
+def _post(mailbox, post):
+    call_c(post, get(mailbox + 16))
+
+
+@njit(cache=True, nogil=True)
+def _serve(mailbox, number, wait):
+    # Take what comes, until told to end; without a semaphore to sleep at, until nothing has come for a while.
+    spins, semaphore = 0, get(mailbox + 16)
+    most = _LISTENS if semaphore != 0 else _LISTENS_LONG
+    while get(mailbox + 8) == 0:
         job = get(mailbox)
         if job > BUSY:
             if exchange(mailbox, job, BUSY):
                 _work(job, number)
                 put(mailbox, LISTENING)
             spins = 0
+        elif job == ASLEEP:
+            if semaphore == 0:
+                return
+            call_c(wait, semaphore)  # a signal may end it early
+            spins = 0
         else:
             spins += 1
-            if spins > _LISTENS and exchange(mailbox, LISTENING, ASLEEP):
-                return
+            if spins > most:
+                exchange(mailbox, LISTENING, ASLEEP)
             pause()
 
 
@@ -208,6 +233,6 @@ def _waited(spins, yields):
     # A moment; the count of moments.
     pause()
     if spins >= _SPINS:
-        call_plain(yields)
+        call_c(yields, 0)
         return spins - _SPINS_MORE
     return spins + 1
