@@ -178,13 +178,14 @@ def test_workers_sleep_when_nothing_comes_and_wake_again(sleeping):
         wait_until_asleep(worker)
 
 
-def test_a_worker_that_has_not_come_cannot_come_later(sleeping, monkeypatch):
+def test_a_worker_that_has_not_come_cannot_come_later(sleeping):
     # It would work on arrays that are gone.
     (program, source, out, expected), worker = sleeping
-    monkeypatch.setattr(crew._Worker, "wake", lambda self: self._mailbox.__setitem__(0, crew.LISTENING))
-    monkeypatch.setattr(crew, "address_of", lambda name: 0)
     source[:] = 7
-    program()
+    with pytest.MonkeyPatch.context() as patch:  # the leader takes it for awake, and wakes nobody
+        patch.setattr(crew._Worker, "wake", lambda self: self._mailbox.__setitem__(0, crew.LISTENING))
+        patch.setattr(crew, "address_of", lambda name: 0)
+        program()
     np.testing.assert_array_equal(out, expected())
     assert worker._mailbox[0] == crew.LISTENING
 
