@@ -3,7 +3,10 @@
 import numpy as np
 
 from gluon_dc.coding import CodedTensor
-from gluon_dc.runtime.forms import Geometry
+from gluon_dc.runtime.forms import ConvForm, Geometry
+
+# Small layers are shared out too, so that shares are tested.
+ConvForm.least_shared = 0
 
 
 def coded_filters(shape, density, k=32, seed=0):

@@ -3,6 +3,10 @@
 import numpy as np
 
 from gluon_dc.coding import CodedTensor
+from gluon_dc.runtime.forms import MatrixForm
+
+# Small layers are shared out too, so that shares are tested.
+MatrixForm.least_shared = 0
 
 
 def coded_matrix(rows, cols, density, k=32, seed=0):

@@ -54,6 +54,7 @@ def runs_by_image(*nodes, heads=None):
 def two_at_a_time(monkeypatch):
     monkeypatch.setattr(batch_plan, "TOGETHER_NBYTES", TWO_NBYTES)
     monkeypatch.setattr(batch_plan, "_WORTH_THREADS", 0)
+    monkeypatch.setattr(batch_plan, "core_count", lambda: 8)
 
 
 class TestWhere:
@@ -103,6 +104,11 @@ class TestByImage:
     def test_what_mixes_images(self, mixing):
         assert not runs_by_image(*CONV, *mixing)
 
+    def test_slopes_that_are_made_of_the_images(self):
+        # As many images as channels: the shapes go together.
+        assert not runs_by_image(*CONV, ("mean", "m", {"axis": "(1, 2, 3)"}, [4]),
+                                 ("LeakyReLU", "o", {"act_type": "prelu"}, [4, 5]))
+
     def test_what_is_no_image(self):
         assert not runs_by_image(*CONV, heads=[[4, 0, 0], [2, 0, 0]])
         assert runs_by_image(*CONV, heads=[[4, 0, 0], [0, 0, 0]])
@@ -123,11 +129,30 @@ class TestRuns:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(batch_plan, "TOGETHER_NBYTES", TWO_NBYTES)
             patch.setattr(batch_plan, "_WORTH_THREADS", 0)
+            patch.setattr(batch_plan, "core_count", lambda: 8)
             net = dc.session(found, threads=threads, batch=images, measure=False)
             assert isinstance(net._last, BatchPlan) == (images > 2 or images == 2 and threads > 1)
             for _ in range(2):
                 one_by_one = [net.run(image[None])[0] for image in x]
                 np.testing.assert_allclose(net.run(x), one_by_one, rtol=1e-5, atol=1e-5)
+
+    def test_no_more_than_there_are_processors(self, two_at_a_time, monkeypatch):
+        monkeypatch.setattr(batch_plan, "core_count", lambda: 2)
+        assert len(dc.session(model(*CONV), threads=64, batch=8, measure=False)._last._heads) == 2
+
+    @pytest.mark.parametrize("threads", [1, 3])
+    def test_what_one_thread_raises_ends_the_others(self, two_at_a_time, threads):
+        net = dc.session(model(*CONV), threads=threads, batch=30, measure=False)
+        plan, calls = net._last, []
+
+        def interrupt():
+            calls.append(None)
+            raise KeyboardInterrupt if threads == 1 else ArithmeticError
+        for head in plan._heads:
+            head.fill = interrupt
+        with pytest.raises(KeyboardInterrupt if threads == 1 else ArithmeticError):
+            plan.run(np.zeros((30, 3, 9, 8), np.float32))
+        assert 1 <= len(calls) <= threads < 15
 
     @pytest.mark.parametrize("threads, heads", [(1, 1), (2, 2), (3, 3), (4, 1), (6, 6)])
     def test_threads_run_images_of_their_own_where_few_of_them_idle(self, two_at_a_time, threads, heads):

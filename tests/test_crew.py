@@ -183,11 +183,35 @@ def test_a_worker_that_has_not_come_cannot_come_later(sleeping):
     (program, source, out, expected), worker = sleeping
     source[:] = 7
     with pytest.MonkeyPatch.context() as patch:  # the leader takes it for awake, and wakes nobody
-        patch.setattr(crew._Worker, "wake", lambda self: self._mailbox.__setitem__(0, crew.LISTENING))
+        worker._mailbox[0] = crew.LISTENING
         patch.setattr(crew, "address_of", lambda name: 0)
         program()
     np.testing.assert_array_equal(out, expected())
     assert worker._mailbox[0] == crew.LISTENING
+
+
+def test_a_worker_that_another_has_is_not_taken(sleeping):
+    (program, source, out, expected), worker = sleeping
+    worker._mailbox[3] = 64  # the address of a job
+    source[:] = 5
+    program()
+    np.testing.assert_array_equal(out, expected())
+    assert worker._mailbox[3] == 64 and not two_meet()
+    worker._mailbox[3] = 0
+    assert any(two_meet() for _ in range(9)) and worker._mailbox[3] == 0
+
+
+def test_where_no_thread_can_be_started(processors, monkeypatch):
+    def refuse(thread):
+        raise RuntimeError("can't start new thread")
+    processors(4)
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    for _ in range(2):
+        program, source, out, expected = chain([3, 2], 9)
+        source[:] = 4
+        program()
+        np.testing.assert_array_equal(out, expected())
+    assert crew._crew()._all == []
 
 
 def test_a_closed_crew_has_no_threads(sleeping):
@@ -217,15 +241,17 @@ _INTERRUPTED = """
 import sys, time
 sys.path.insert(0, sys.argv[1])
 import test_crew as t
-program, *_ = t.chain([2, 2, 2, 1] * 20, 2000)
-program()
+program, *_ = t.chain([2, 2], 20)
+assert t.crew.core_count() == 1 or any(t.two_meet() for _ in range(9))
 print("begun", flush=True)
-try:
-    while True:
-        program()
-except KeyboardInterrupt:
-    program()
-    print("ended", flush=True)
+for _ in range(20):
+    try:
+        while True:
+            program()
+    except KeyboardInterrupt:
+        print("caught", flush=True)
+assert t.crew.core_count() == 1 or any(t.two_meet() for _ in range(9)), "the worker is lost"
+print("ended", flush=True)
 """
 
 
@@ -234,10 +260,12 @@ def test_after_a_fork_there_are_new_workers():
     subprocess.run([sys.executable, "-c", _FORKED, os.path.dirname(__file__)], check=True, timeout=60)
 
 
-def test_an_interrupt_gets_in_and_the_process_ends():
+def test_interrupts_get_in_and_lose_no_worker():
     process = subprocess.Popen([sys.executable, "-c", _INTERRUPTED, os.path.dirname(__file__)], text=True,
                                stdout=subprocess.PIPE)
     assert process.stdout.readline() == "begun\n"
-    time.sleep(0.2)
-    process.send_signal(signal.SIGINT)
+    for _ in range(20):
+        time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.readline() == "caught\n"
     assert process.communicate(timeout=30)[0] == "ended\n" and process.returncode == 0

@@ -1,9 +1,11 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from matrix_cases import coded_matrix, inputs
 
 from gluon_dc.runtime import CONV_FORMS, MATRIX_FORMS, ConvForm, Geometry, MatrixForm
-from gluon_dc.runtime.forms import conv_output, conv_work, matrix_output
+from gluon_dc.runtime.forms import conv_output, conv_work, matrix_output, run_once
 from gluon_dc.runtime.pool import run_all
 from gluon_dc.runtime.slices import slice_parts, slice_stages, spread
 
@@ -128,3 +130,11 @@ def test_forms_are_built_alike_whatever_the_threads(name, monkeypatch):
         monkeypatch.setenv("NUMBA_NUM_THREADS", threads)
         forms.append(MATRIX_FORMS[name].build(coded))
     assert np.array_equal(forms[0].words, forms[1].words) and forms[0].nbytes == forms[1].nbytes
+
+
+@pytest.mark.parametrize("least, threads", [(12, 1), (11, 4)])
+def test_apply_of_small_work_wakes_no_thread(least, threads):
+    asked = []
+    form = SimpleNamespace(nbytes=1, least_shared=least, stages=lambda *arguments: asked.append(arguments[4]) or [])
+    run_once(form, np.zeros((11, 3), np.float32), None, False, np.zeros((11, 7), np.float32), 4)
+    assert asked == [threads]

@@ -43,3 +43,12 @@ def test_the_first_error_in_order_is_raised_when_all_have_ended():
     with pytest.raises(ArithmeticError, match="early"):
         run_all([lambda: seen.append("first"), lambda: fail(0.05, "early"), lambda: fail(0, "late")])
     assert sorted(seen) == ["early", "first", "late"]
+
+
+def test_where_no_thread_can_be_started_this_one_calls_all(monkeypatch):
+    ended = pool.ThreadPoolExecutor(1)
+    ended.shutdown()
+    monkeypatch.setattr(pool, "_pool", lambda: ended)
+    seen = []
+    run_all([lambda: seen.append(1)] * 3)
+    assert seen == [1, 1, 1]

@@ -5,11 +5,13 @@ eight is not. A matrix is read once for all images. With several threads, each r
 """
 
 import math
+from collections import deque
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
+from ..coding.threads import core_count
 from .arguments import softmax_axis
 from .buffers import Layout
 from .graph import infer_shapes
@@ -36,16 +38,16 @@ def make_plan(graph, steps, weights, shape, threads, max_nbytes, max_operations)
         return infer_shapes(graph, weights.shapes, {graph.nodes[graph.data[0]].name: (images, *shape[1:])})
     images, shapes, source = shape[0], shapes_of(shape[0]), graph.data[0]
     check_operations(graph, shapes, images, max_operations)
-    end = head_end(graph, steps, shapes)
+    end, cores = head_end(graph, steps, shapes), min(threads, core_count())
     passed = graph.outputs if end == len(steps) else steps[end].inputs[:1]
-    each_its_own = _each_its_own(steps[:end], shapes, images, threads)
-    together = images_together(graph, steps[:end], passed, shapes, shapes_of, threads if each_its_own else 1)
+    each_its_own = _each_its_own(steps[:end], shapes, images, cores)
+    together = images_together(graph, steps[:end], passed, shapes, shapes_of, cores if each_its_own else 1)
     if together == images:
         return Plan(graph, steps, weights, shapes, source, graph.outputs, threads, max_nbytes)
     result_shapes = [shapes[i] for i in passed]
     left = max_nbytes - (_nbytes(result_shapes) if end == len(steps) else 0)
     heads, some = [], shapes_of(together)
-    for _ in range(min(threads, -(-images // together)) if each_its_own else 1):
+    for _ in range(min(cores, -(-images // together)) if each_its_own else 1):
         heads.append(Plan(graph, steps[:end], weights, some, source, passed, 1 if each_its_own else threads, left))
         left -= heads[-1].nbytes
     tail = None
@@ -78,7 +80,7 @@ class BatchPlan:
     def run(self, x) -> list[np.ndarray]:
         """New arrays of the net's outputs for x."""
         wanted = [self._tail.source] if self._tail else [np.empty(shape, np.float32) for shape in self._result_shapes]
-        starts = iter(self._starts)  # threads take the next from it: one step of it is not interrupted
+        starts = deque(self._starts)  # each thread takes the next one
         run_all([partial(self._run_images, head, starts, x, wanted) for head in self._heads])
         if self._tail is None:
             return wanted
@@ -86,12 +88,20 @@ class BatchPlan:
         return [result.copy() for result in self._tail.results]
 
     def _run_images(self, head, starts, x, wanted):
-        for start in starts:
-            images = slice(start, start + self.together)
-            head.source[...] = x[images]
-            head.fill()
-            for result, whole in zip(head.results, wanted):
-                whole[images] = result
+        try:
+            while starts:
+                start = starts.popleft()
+                images = slice(start, start + self.together)
+                head.source[...] = x[images]
+                head.fill()
+                for result, whole in zip(head.results, wanted):
+                    whole[images] = result
+        except IndexError:
+            if starts:
+                raise
+        except BaseException:
+            starts.clear()  # Ctrl-C: the others need not go on
+            raise
 
     def profile(self, x, rounds) -> list[float]:
         """Median seconds of each step, in the order of `names`: of the first images, times how often others follow."""
@@ -170,6 +180,8 @@ def goes_by_image(graph, steps, results, shapes, of_one) -> bool:
         many, one = shapes[step.output], of_one[step.output]
         if many[0] != images or one[0] != 1 or many[1:] != one[1:]:
             return False
+        if step.op == "LeakyReLU" and depend.intersection(step.inputs[1:]):
+            return False  # slopes for channels, made from images
         if step.op in ("softmax", "log_softmax") and softmax_axis(step.node) % len(many) == 0:
             return False
     return depend.issuperset(results)

@@ -22,13 +22,14 @@ from .atomics import add, address_of, call_c, exchange, get, new_semaphore, paus
 from .simd import aligned
 from .unboxed import call_at
 
-# What a mailbox holds, if no address of a job. Behind it: whether to end, and the address of a semaphore, or 0.
+# What a mailbox holds, if no address of a job. Behind it: whether to end; the address of a semaphore, or 0; and that of
+# the job whose leader has the worker, or 0: taken and given back in compiled code, which Ctrl-C does not interrupt.
 LISTENING, ASLEEP, BUSY = 0, 1, 2
 # Pauses, of 10 to 50 ns each: that a worker listens before it sleeps, longer where only Python can wake it; that a
 # waiting thread spins before it lets others have the core, and from then on each time.
 _LISTENS, _LISTENS_LONG, _SPINS, _SPINS_MORE = 20_000, 1_000_000, 2_000, 50
 _LINE = 8  # words
-_crews = {}
+_crews, _ended = {}, []
 
 
 class Job:
@@ -52,43 +53,41 @@ class Job:
 
     def run(self) -> int:
         """Run all stages: -1, or stage * width + number of a task that raised something."""
-        crew = _crew()
-        workers = crew.take(self.width - 1)
-        try:
-            mailboxes = np.array([worker.address for worker in workers], np.int64)
-            return _lead(self._head.ctypes.data, mailboxes.ctypes.data, len(workers), address_of("sem_post"))
-        finally:
-            crew.give_back(workers)
+        mailboxes = _crew().mailboxes(self.width - 1)
+        return _lead(self._head.ctypes.data, mailboxes.ctypes.data, mailboxes.size, self.width - 1,
+                     address_of("sem_post"))
 
 
 class _Crew:
     """The workers of a process: as many as it has processors to run on, less one."""
 
     def __init__(self):
-        self._lock, self._free, self._all = threading.Lock(), [], []
+        self._lock, self._all, self._mailboxes = threading.Lock(), [], np.empty(0, np.int64)
         self._most = max(0, core_count() - 1)
 
-    def take(self, count):
-        """Up to `count` workers that nobody else has, awake; fewer where there are no more."""
-        with self._lock:
-            for _ in range(min(count - len(self._free), self._most - len(self._all))):
-                worker = _Worker(len(self._all) + 1)
-                self._all.append(worker)
-                self._free.append(worker)
-            taken = [self._free.pop() for _ in range(min(count, len(self._free)))]
-        for worker in taken:
+    def mailboxes(self, count):
+        """Addresses of all workers' mailboxes, int64, of `count` workers at least if there may be so many."""
+        if len(self._all) < min(count, self._most):
+            self._grow(count)
+        for worker in self._all[:count]:
             worker.wake()
-        return taken
+        return self._mailboxes
 
-    def give_back(self, workers):
-        """For others to take."""
+    def _grow(self, count):
         with self._lock:
-            self._free.extend(reversed(workers))
+            try:
+                while len(self._all) < min(count, self._most):
+                    self._all.append(_Worker(len(self._all) + 1))
+            except RuntimeError:  # no more threads can be started here
+                self._most = len(self._all)
+            self._mailboxes = np.array([worker.address for worker in self._all], np.int64)
 
     def close(self):
         """End all threads: none may be in compiled code when the interpreter ends."""
         with self._lock:
-            workers, self._all, self._free, self._most = self._all, [], [], 0
+            workers, self._all, self._most = self._all, [], 0
+            self._mailboxes = np.empty(0, np.int64)
+        _ended.extend(workers)  # somebody may have their addresses
         for worker in workers:
             worker.close()
 
@@ -97,7 +96,7 @@ class _Worker:
     def __init__(self, number):
         self._mailbox, self._semaphore = aligned(2 * _LINE, np.int64), new_semaphore()
         self.address, self._number, self._wakes = self._mailbox.ctypes.data, number, SimpleQueue()
-        self._mailbox[:3] = LISTENING, True, 0 if self._semaphore is None else self._semaphore.ctypes.data
+        self._mailbox[:4] = LISTENING, True, 0 if self._semaphore is None else self._semaphore.ctypes.data, 0
         self._serve_once()  # compiles it, here; and ends at once
         self._mailbox[1] = False
         self._thread = threading.Thread(target=self._serve, name=f"gluon_dc-{number}", daemon=True)
@@ -105,8 +104,7 @@ class _Worker:
 
     def wake(self):
         """Where no semaphore does that."""
-        if self._semaphore is None and self._mailbox[0] == ASLEEP:
-            self._mailbox[0] = LISTENING
+        if self._semaphore is None and _rouse(self.address):
             self._wakes.put(None)
 
     def close(self):
@@ -143,8 +141,9 @@ def _close():
 
 
 @njit(cache=True, nogil=True)
-def _lead(job, mailboxes, count, post):
-    # stage * width + number of a task that raised something, or -1. post: address of sem_post.
+def _lead(job, mailboxes, count, wanted, post):
+    # stage * width + number of a task that raised something, or -1. mailboxes: address of `count` addresses; wanted:
+    # most workers to take, of those that nobody has. post: address of sem_post.
     stages, board, line = get(job + 8), get(job + 24), get(job + 32)
     put(job + 40, 0)
     for stage in range(stages):
@@ -154,17 +153,31 @@ def _lead(job, mailboxes, count, post):
             put(row + 16 + 8 * i, 0)
     for i in range(count):
         mailbox = get(mailboxes + 8 * i)
-        if not exchange(mailbox, LISTENING, job) and get(mailbox + 16) != 0 and exchange(mailbox, ASLEEP, job):
-            _post(mailbox, post)
+        if wanted > 0 and exchange(mailbox + 24, 0, job):
+            wanted -= 1
+            if not exchange(mailbox, LISTENING, job) and get(mailbox + 16) != 0 and exchange(mailbox, ASLEEP, job):
+                _post(mailbox, post)
     _work(job, 0)
     for i in range(count):
         mailbox = get(mailboxes + 8 * i)
-        # A worker that has not come shall not; one that has is about to leave.
-        if not exchange(mailbox, job, LISTENING):
-            spins = 0
-            while get(mailbox) == BUSY:
-                spins = _waited(spins, get(job + 48))
+        if get(mailbox + 24) == job:
+            _dismiss(job, mailbox)
     return get(job + 40) - 1
+
+
+@njit(cache=True, nogil=True)
+def _dismiss(job, mailbox):
+    # A worker that has not come shall not; one that has is about to leave.
+    if not exchange(mailbox, job, LISTENING):
+        spins = 0
+        while get(mailbox) == BUSY:
+            spins = _waited(spins, get(job + 48))
+    put(mailbox + 24, 0)
+
+
+@njit(cache=True, nogil=True)
+def _rouse(mailbox):
+    return exchange(mailbox, ASLEEP, LISTENING)
 
 
 @njit(cache=True, nogil=True)

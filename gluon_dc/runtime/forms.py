@@ -23,6 +23,7 @@ class MatrixForm(ABC):
     """Prepared weights of one (rows, cols) matrix. rows, cols, nbytes: ints; nbytes are all that it keeps resident."""
 
     name: str
+    least_shared: ClassVar[int] = 2**23  # bytes kept, times rows of x, that take about 0.3 ms
 
     @classmethod
     @abstractmethod
@@ -59,6 +60,7 @@ class ConvForm(ABC):
 
     name: str
     finishes: ClassVar[bool] = False
+    least_shared: ClassVar[int] = 2**26  # bytes kept, times pixels of the output, that take about 0.3 ms
 
     @classmethod
     @abstractmethod
@@ -85,10 +87,14 @@ def one_call(form, *arguments) -> list[tuple]:
 
 
 def run_once(form, x, bias, relu, out, threads, *finish) -> np.ndarray:
-    """`apply` of a form that has `stages`, for arguments that have been checked: `out`."""
+    """`apply` of a form that has `stages`, for arguments that have been checked: `out`.
+
+    Without a `Program` threads are woken through Python, which takes 0.1 ms or more: small work is done by one.
+    """
     if out.size:
-        run_stages(form.stages(_writeable(x), bias if bias is None else _writeable(bias), relu, out, threads,
-                               own_scratch(), *finish))
+        is_small = form.nbytes * (out.size // out.shape[1]) < form.least_shared
+        run_stages(form.stages(_writeable(x), bias if bias is None else _writeable(bias), relu, out,
+                               1 if is_small else threads, own_scratch(), *finish))
     return out
 
 

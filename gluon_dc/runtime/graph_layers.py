@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from .arguments import weight_axes
-from .attributes import flag
+from .attributes import flag, integers
 from .forms import CONV_FORMS, INT8_FORMS, MATRIX_FORMS
 from .layer_calls import is_matrix
 from .lowering import LAYERS
@@ -43,10 +43,11 @@ def open_sizes(graph, weight_shapes) -> tuple:
     for i, node in enumerate(graph.nodes):
         if node.op == "null" or not reached.intersection(node.inputs[:1]):
             continue
-        if node.op == "Convolution":
-            return weight_shapes[graph.nodes[node.inputs[1]].name][1] * weight_axes(node)[3], "h", "w"
-        if node.op == "FullyConnected":
-            rows, *columns = weight_shapes[graph.nodes[node.inputs[1]].name]
+        weight = weight_shapes.get(graph.nodes[node.inputs[1]].name, ()) if node.op in LAYERS else ()
+        if node.op == "Convolution" and len(weight) == 4 and len(integers(node, "kernel")) == 2:
+            return weight[1] * weight_axes(node)[3], "h", "w"
+        if node.op == "FullyConnected" and len(weight) > 1:
+            columns = weight[1:]
             return (math.prod(columns),) if flag(node, "flatten", True) else ("...", math.prod(columns))
         if node.op in _KEEP_SIZES:
             reached.add(i)

@@ -145,7 +145,7 @@ def _plan(geometry, kernel, size, channels, filters, images, threads, window, is
     sums = BUNDLE * LANES * registers * bool(window.rows)
     is_large = 4 * max(copy_words * copies + row_words, sums) > MAX_NBYTES
     # Threads are given smaller tiles, and no plan is refused for that.
-    if is_large or threads == 1 and packing > MOST_PACKING * (cycles + once + 1000):
+    if is_large or threads == 1 and packing > MOST_PACKING * (cycles + once + 1000 * planes):
         raise ValueError(f"an int8 convolution of a kernel of {kernel[0]}x{kernel[1]}, pad {geometry.pad}, dilate "
                          f"{geometry.dilate} over {channels} channels of {size[0]}x{size[1]} takes too "
                          f"{'large a buffer' if is_large else 'long to pack'}: run it in another form")

@@ -20,7 +20,10 @@ def run_all(calls) -> None:
     waiting, errors, futures = deque(enumerate(calls)), {}, []
     try:
         for _ in calls[1:]:
-            futures.append(_pool().submit(_call_waiting, waiting, errors))
+            try:
+                futures.append(_pool().submit(_call_waiting, waiting, errors))
+            except RuntimeError:  # no thread can be started: the program ends, or there are too many
+                break
         _call_waiting(waiting, errors)
     finally:
         waiting.clear()
