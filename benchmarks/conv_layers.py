@@ -33,7 +33,7 @@ if __name__ == "__main__":
 from conv_libraries import LIBRARIES, MAKERS, missing_libraries  # noqa: E402
 from conv_nets import NETS  # noqa: E402
 from conv_table import OURS, table  # noqa: E402
-from setting import check_least, run_child, setting_of, settle, write_json  # noqa: E402
+from setting import check_least, run_child, setting_of, settle, warm_up, write_json  # noqa: E402
 
 DEFAULT_NETS = ("SqueezeNet-1.0", "AlexNet", "VGG-16")
 TURN_SECONDS = 0.004  # of calls of each contender in a turn
@@ -228,13 +228,13 @@ def check(name, calls):
 
 
 def timed(calls, rounds, clock):
-    """Median seconds of each call; they take turns, and each turn begins with a call that is not timed."""
+    """Median seconds of each call; they take turns."""
     import numpy as np
     seconds, many = [[] for _ in calls], [1] * len(calls)
     for turn in range(rounds + 1):
         for i, call in enumerate(calls):
             settle()
-            call()
+            warm_up(call)
             for _ in range(many[i]):
                 begin = clock()
                 call()

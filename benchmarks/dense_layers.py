@@ -16,6 +16,7 @@ of SciPy and torch; speedups are of the fastest of our forms, which is the one a
 Libraries that are not installed are left out, and the table says which.
 """
 import argparse
+import itertools
 import json
 import math
 import os
@@ -32,7 +33,7 @@ from gluon_dc import ctrl_c  # noqa: E402
 if __name__ == "__main__":
     ctrl_c.end_at_once("dense_layers.py")
 
-from setting import THREAD_NAMES, check_least, run_child, setting_of, settle, write_json  # noqa: E402
+from setting import THREAD_NAMES, check_least, run_child, setting_of, settle, warm_up, write_json  # noqa: E402
 
 # name, rows, columns, density (Han et al. 2016, tables 4 and 5)
 PAPER = (("AlexNet fc6", 4096, 9216, 0.09), ("AlexNet fc7", 4096, 4096, 0.09), ("AlexNet fc8", 1000, 4096, 0.25),
@@ -40,7 +41,6 @@ PAPER = (("AlexNet fc6", 4096, 9216, 0.09), ("AlexNet fc7", 4096, 4096, 0.09), (
 DENSE = ("MXNet Dense", "NumPy", "onnxruntime", "torch")
 LIBRARIES = (*DENSE, "SciPy CSR", "torch CSR")
 CALLS = 5  # timed calls of a contender in a turn
-WARM_SECONDS = 0.001  # of calls before them: until threads are awake
 MAX_COPIES = 1000  # of a layer
 
 
@@ -186,25 +186,20 @@ def layer_rows(name, coded, batch, options):
 
 
 def timed(calls, rounds):
-    """Median seconds of each contender, given the calls of its copies; the contenders take turns.
-
-    A turn begins with a millisecond of calls, one at least, that are not timed: threads wake, caches fill.
-    """
+    """Median seconds of each contender, given the calls of its copies; the contenders take turns."""
     import numpy as np
     seconds, turn = [[] for _ in calls], [0] * len(calls)
     for _ in range(rounds):
         for i, copies in enumerate(calls):
             settle()
-            warm = time.perf_counter() + WARM_SECONDS
-            left = CALLS
-            while left:
-                call = copies[turn[i] % len(copies)]
-                turn[i] += 1
+            following = itertools.cycle(copies[turn[i]:] + copies[:turn[i]])
+            warm_up(lambda: next(following)())  # noqa: B023: called here
+            for _ in range(CALLS):
+                call = next(following)
                 begin = time.perf_counter()
                 call()
-                if begin > warm:
-                    seconds[i].append(time.perf_counter() - begin)
-                    left -= 1
+                seconds[i].append(time.perf_counter() - begin)
+            turn[i] = (turn[i] + CALLS) % len(copies)
     return [float(np.median(each)) for each in seconds]
 
 

@@ -7,6 +7,7 @@ import time
 
 THREAD_NAMES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 QUIET_SECONDS = 0.01  # of which no thread worked a tenth
+WARM_SECONDS = 0.01
 _SAID_WHY = (1, 2, 130)  # exit codes after a line on stderr
 
 
@@ -39,6 +40,15 @@ def settle():
         before = time.process_time()
         time.sleep(QUIET_SECONDS)
         if time.process_time() - before < QUIET_SECONDS / 10:
+            return
+
+
+def warm_up(call):
+    """Call for a hundredth of a second, once at least: caches fill, and threads and the cores that they run on wake."""
+    end = time.perf_counter() + WARM_SECONDS
+    while True:
+        call()
+        if time.perf_counter() >= end:
             return
 
 

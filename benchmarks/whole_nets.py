@@ -25,7 +25,7 @@ from gluon_dc import ctrl_c  # noqa: E402
 if __name__ == "__main__":
     ctrl_c.end_at_once("whole_nets.py")
 
-from setting import check_least, run_child, setting_of, settle, write_json  # noqa: E402
+from setting import check_least, run_child, setting_of, settle, warm_up, write_json  # noqa: E402
 from whole_net_libraries import MAKERS, gluon_net, missing_packages, without_torch  # noqa: E402
 
 OURS, INEXACT = "ours, session", ("ours, int8", "MXNet int8")
@@ -207,7 +207,7 @@ def timed(calls, rounds, clock=time.perf_counter):
     for _ in range(rounds):
         for name, call in calls.items():
             settle()
-            call()  # wakes threads and fills caches
+            warm_up(call)
             begun = clock()
             while True:
                 begin = clock()
