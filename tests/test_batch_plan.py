@@ -173,6 +173,7 @@ class TestRuns:
         assert [row.name for row in net.layers] == [row.name for row in whole.layers]
         assert [row.work for row in net.layers] == [6 * row.work for row in whole.layers]
         assert net._last.shape == (6, 3, 9, 8) and "inputs of shape (6, 3, 9, 8)" in net.table()
+        assert net.table().endswith("results; 2 at a time up to the first matrix, a call is of so many")
         times = net.profile(R.normal(size=(6, 3, 9, 8)).astype(np.float32), rounds=2)
         assert [name for name, _ in times] == ["c.weight", "f.weight", "g.weight"]
         assert all(seconds > 0 for _, seconds in times)

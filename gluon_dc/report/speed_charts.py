@@ -133,7 +133,7 @@ def mobile_figure(report):
     axes.set_yticks(places, labels, fontsize=9)
     axes.invert_yaxis()
     axes.set_xlim(0, 1.16 * axes.dataLim.x1)
-    axes.set_xlabel("energy for one image; bars are scaled, each dense net to 100; numbers beside them are not",
+    axes.set_xlabel("energy for one image; bars are scaled, each dense net to 100;\nnumbers beside them are not",
                     fontsize=9, loc="left")
     axes.tick_params(axis="y", length=0)
     _legend(figure)

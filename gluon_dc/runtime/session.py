@@ -189,8 +189,10 @@ class Session:
         text.append(f"all weights resident: {self.weights_nbytes:,} bytes, {dense:,} as dense float32 "
                     f"({dense / max(1, self.weights_nbytes):.1f}x)")
         if self._last is not None:
+            together = getattr(self._last, "together", None)  # of a BatchPlan
+            few = "" if together is None else f"; {together} at a time up to the first matrix, a call is of so many"
             text.append(f"inputs of shape {self._last.shape}: {self._last.nbytes:,} bytes of activations, buffers and "
-                        "results")
+                        f"results{few}")
         return "\n".join(text)
 
     def _check_data(self):
