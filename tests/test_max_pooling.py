@@ -65,3 +65,10 @@ def test_nan_is_passed_over(stride):
 def test_which_windows():
     assert pools_in_strips((3, 3), (2, 2)) and pools_in_strips((3, 3), (1, 1))
     assert not pools_in_strips((2, 2), (2, 2)) and not pools_in_strips((3, 3), (2, 1))
+
+
+def test_a_step_far_beyond_the_input_takes_no_memory():
+    x = np.arange(12, dtype=np.float32).reshape(1, 3, 4)
+    out = np.zeros((1, 1, 2), np.float32)
+    kernels.max_pool(x, 3, 3, 2, 10**15, 0, 1, out, 0, 1)
+    np.testing.assert_array_equal(out, np.float32([[[9, np.finfo(np.float32).min]]]))  # columns -1 to 1

@@ -103,6 +103,8 @@ def max_pool(x, kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, out, begin
     """
     height, width = x.shape[1], x.shape[2]
     outputs = out.shape[2]
+    # A step over all of the input leads beyond it, however far: no more memory is taken for a longer one.
+    stride_w = min(stride_w, pad_w + width)
     # Column j of the input stands at pad_w + j, with as many lowest values around as windows reach over the edges.
     column = np.full(max(pad_w + width, (outputs - 1) * stride_w + kernel_w), LOWEST, np.float32)
     inside = column[pad_w:pad_w + width]
