@@ -87,7 +87,7 @@ def net_figure(report):
                         report.note)
     for axes, setting in zip(_panels(figure, max(1, len(settings))), settings):
         nets = report.of(*setting)[:MAX_NETS]
-        names = [f"{shortened(row.net, MAX_LABEL)}\n{row.weights}" for row in nets]
+        names = [f"{row.net}, {row.weights}" for row in nets]
         groups = {f"{plain(shortened(name, MAX_LABEL))}{', inexact' * report.is_inexact(name)}": (
             colour, [row.ratio(name) for row in nets]) for colour, name in zip(_COLOURS, others)}
         _draw_groups(axes, groups, names, "time / session's")
